@@ -1,0 +1,161 @@
+"""Keys and the signer hook: octets in, octets out; no key object ever crosses it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from pikaserver.api.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReference:
+    """Where a key lives: ``software:issuing-1``, ``agent:vault-a/piv-9c``."""
+
+    scheme: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyReference":
+        """Read ``scheme:name``.
+
+        Raises:
+            ConfigurationError: a half is missing.
+        """
+        scheme, colon, name = text.partition(":")
+        if not (scheme and colon and name):
+            raise ConfigurationError(
+                f"{text!r} is not a key reference; one looks like 'software:issuing-1'"
+            )
+        return cls(scheme, name)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDescription:
+    """What a backend tells of a key without opening it; ``public_key`` is SPKI in DER."""
+
+    reference: KeyReference
+    key_type: str
+    public_key: bytes
+    exportable: bool
+    state: str = "ready"
+
+
+class Signer(Protocol):
+    """A key that is ready to sign with one algorithm."""
+
+    @property
+    def algorithm(self) -> str:
+        """Our name of the signature algorithm, from ``pikaserver.asn1.algorithms``."""
+        ...
+
+    @property
+    def public_key(self) -> bytes:
+        """SubjectPublicKeyInfo in DER."""
+        ...
+
+    def sign(self, tbs: bytes) -> bytes:
+        """Return the signature as X.509 carries it over these octets, which are not hashed.
+
+        Raises:
+            KeyUnavailable: the key cannot sign now.
+        """
+        ...
+
+
+@runtime_checkable
+class DigestSigner(Signer, Protocol):
+    """A signer that also takes a digest: only large CRLs, hashed while they stream, need it."""
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """Return the signature over a digest made with the algorithm's hash."""
+        ...
+
+
+@runtime_checkable
+class MuSigner(Signer, Protocol):
+    """The same for ML-DSA: mu (FIPS 204 algorithm 7, line 6) of the message, empty context."""
+
+    def sign_mu(self, mu: bytes) -> bytes:
+        """Return an ordinary ML-DSA signature over the message that these 64 octets stand for."""
+        ...
+
+
+class SignerBackend(Protocol):
+    """A place where keys live, found by the scheme of a `KeyReference`."""
+
+    @property
+    def scheme(self) -> str:
+        """The first half of this backend's key references."""
+        ...
+
+    def keys(self) -> Iterable[KeyDescription]:
+        """List the keys; nothing is unlocked for it."""
+        ...
+
+    def generate(self, reference: KeyReference, key_type: str, *, exportable: bool) -> bytes:
+        """Make a key and return its SubjectPublicKeyInfo.
+
+        Raises:
+            Conflict: there is a key of that name.
+            RequestRejected: the backend has no such key type.
+        """
+        ...
+
+    def open(self, reference: KeyReference, algorithm: str) -> Signer:
+        """Get a key ready to sign with one algorithm.
+
+        Raises:
+            NotFound: no such key.
+            KeyUnavailable: the key is locked or its device is away.
+            RequestRejected: the key cannot sign with that algorithm.
+        """
+        ...
+
+
+@runtime_checkable
+class KeyImporter(Protocol):
+    """A backend that takes a key made elsewhere."""
+
+    def import_key(self, reference: KeyReference, pkcs8: bytes, *, exportable: bool) -> bytes:
+        """Store a private key (PKCS#8 DER, RFC 5958) and return its SubjectPublicKeyInfo."""
+        ...
+
+
+@runtime_checkable
+class KeyExporter(Protocol):
+    """A backend that hands out keys which were made exportable."""
+
+    def export_key(self, reference: KeyReference) -> bytes:
+        """Return the private key as PKCS#8 DER.
+
+        Raises:
+            NotAllowed: the key was not made exportable.
+        """
+        ...
+
+
+@runtime_checkable
+class KeyRemover(Protocol):
+    """A backend that destroys keys."""
+
+    def remove_key(self, reference: KeyReference) -> None:
+        """Destroy a key for good."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKey:
+    """A software key as it is stored: nothing in it is of use without the key-encryption key."""
+
+    name: str
+    key_type: str
+    public_key: bytes
+    sealed_key: bytes = field(repr=False)
+    sealed_data_key: bytes = field(repr=False)
+    version: int
+    exportable: bool
+    created_at: datetime
