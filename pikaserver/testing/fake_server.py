@@ -1,0 +1,274 @@
+"""A server in memory for tests of plugins: real certificates, no settings file, no socket.
+
+It issues what it is asked to, within the few rules that doors rely on: the template is there
+and open to the door, the credential is good for it, a proof is spent once, a renewal keeps
+subject and names.  What the real server does beyond that is not a door's business.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Lock
+
+import falcon
+from cryptography import x509
+from pydantic import BaseModel
+from sqlalchemy import Connection, StaticPool, create_engine
+
+from pikaserver.api.certificates import CertificateRecord, CertificateStatus, Revocation
+from pikaserver.api.errors import (
+    Conflict,
+    NotAllowed,
+    NotFound,
+    PikaserverError,
+    RequestRejected,
+)
+from pikaserver.api.issuance import (
+    CertificationRequest,
+    EnrollmentRequest,
+    Issued,
+    Pending,
+    Requester,
+    RequestRecord,
+    RequestState,
+)
+from pikaserver.api.server import Server, Settings
+from pikaserver.api.templates import Template
+from pikaserver.asn1.csr import verify_possession
+from pikaserver.asn1.names import general_name_text
+from pikaserver.testing.clock import CountedEntropy, FrozenClock
+from pikaserver.testing.fake_codes import FakeCodes
+from pikaserver.testing.fake_records import FakeAuthorities, FakeCertificates, FakeCrls
+from pikaserver.testing.templates import make_template
+from pikaserver.web.authentication import (
+    CertificateAuthenticator,
+    CodeAuthenticator,
+    first_credential,
+)
+
+RETRY_AFTER = 120
+"""Seconds after which a request that waits may be sent again."""
+
+
+class FakeTemplates:
+    """See ``pikaserver.api.server.Templates``."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Template] = {}
+
+    def add(self, template: Template) -> None:
+        """Store a template, or another version of it."""
+        self.records[template.name] = template
+
+    def names(self) -> list[str]:
+        """See ``pikaserver.api.server.Templates``."""
+        return list(self.records)
+
+    def get(self, name: str) -> Template:
+        """See ``pikaserver.api.server.Templates``."""
+        if name not in self.records:
+            raise NotFound(f"no template {name!r}")
+        return self.records[name]
+
+
+class FakeRequests:
+    """See ``pikaserver.api.issuance.Requests``."""
+
+    def __init__(self) -> None:
+        self.records: dict[int, RequestRecord] = {}
+
+    def get(self, request_id: int) -> RequestRecord:
+        """See ``pikaserver.api.issuance.Requests``."""
+        if request_id not in self.records:
+            raise NotFound(f"no request {request_id}")
+        return self.records[request_id]
+
+
+class FakeDatabase:
+    """One SQLite database in memory; see ``pikaserver.api.storage.Database``."""
+
+    def __init__(self) -> None:
+        # One connection is the whole database, so threads take turns.
+        self._engine = create_engine(
+            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+        )
+        self._turn = Lock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """See ``pikaserver.api.storage.Database``."""
+        with self._turn, self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """See ``pikaserver.api.storage.Database``."""
+        with self._turn, self._engine.connect() as connection:
+            yield connection
+
+
+class FakeServer:
+    """See ``pikaserver.api.server.Server``; with a root, ``issuing`` and the template ``device``.
+
+    ``wishes`` are the requests that came down the road; `refuse_next` lets the next one fail.
+    """
+
+    def __init__(
+        self, settings: Iterable[BaseModel] = (), clock: FrozenClock | None = None
+    ) -> None:
+        self._settings = {type(each): each for each in settings}
+        self._refusal: PikaserverError | None = None
+        self.clock = clock or FrozenClock()
+        self.entropy = CountedEntropy()
+        self.database = FakeDatabase()
+        self.authorities = FakeAuthorities(self.clock, self.entropy)
+        self.certificates = FakeCertificates(self.clock)
+        self.templates = FakeTemplates()
+        self.crls = FakeCrls(self.authorities, self.certificates, self.clock)
+        self.requests = FakeRequests()
+        self.codes = FakeCodes()
+        self.wishes: list[EnrollmentRequest] = []
+        self._authenticators = (
+            CodeAuthenticator(self.codes, self.clock),
+            CertificateAuthenticator(self.certificates, self.clock),
+        )
+        self.authorities.add("root")
+        self.authorities.add("issuing", "root")
+        self.templates.add(make_template())
+
+    def settings(self, model: type[Settings]) -> Settings:
+        """Return the settings given to the constructor, else the model's defaults."""
+        found = self._settings.get(model)
+        return found if isinstance(found, model) else model()
+
+    def base_url(self, service: str) -> str | None:
+        """See ``pikaserver.api.server.Server``."""
+        return f"https://{service}.pki.example"
+
+    def authenticate(
+        self, request: falcon.Request, methods: Sequence[str] | None = None
+    ) -> Requester:
+        """See ``pikaserver.api.server.Server``."""
+        return first_credential(self._authenticators, request, methods)
+
+    def refuse_next(self, error: PikaserverError) -> None:
+        """Let the next enrolment end in this error."""
+        self._refusal = error
+
+    def enroll(self, request: EnrollmentRequest) -> Issued | Pending:
+        """See ``pikaserver.api.server.Server``; the rules are in this module's docstring."""
+        self.wishes.append(request)
+        if self._refusal is not None:
+            refusal, self._refusal = self._refusal, None
+            raise refusal
+        verify_possession(request.csr)
+        template = self.templates.get(request.template)
+        _check_rights(request, template)
+        waiting = self._waiting(request, template) if template.approval else None
+        if waiting is not None and waiting.state is not RequestState.APPROVED:
+            return Pending(waiting.id, RETRY_AFTER, ())
+        if request.requester.proof is not None:
+            with self.database.transaction() as connection:
+                request.requester.proof.spend(connection)
+        issued = self._issue(request, template)
+        if waiting is not None:
+            self.requests.records[waiting.id] = replace(
+                waiting, state=RequestState.ISSUED, certificate_id=issued.record.id
+            )
+        return issued
+
+    def approve(self, request_id: int) -> None:
+        """Let a request that waits have its certificate when it is sent again."""
+        record = self.requests.get(request_id)
+        self.requests.records[request_id] = replace(record, state=RequestState.APPROVED)
+
+    def issue(self, csr: CertificationRequest, template: str = "device") -> CertificateRecord:
+        """Give a test a certificate of ours without a door."""
+        requester = Requester("test", "test")
+        wish = EnrollmentRequest(csr, requester, template, "test")
+        return self._issue(wish, self.templates.get(template)).record
+
+    def revoke(
+        self, record: CertificateRecord, revocation: Revocation, actor: str
+    ) -> CertificateRecord:
+        """See ``pikaserver.api.server.Server``."""
+        if record.status is CertificateStatus.REVOKED:
+            raise Conflict("it is revoked already")
+        return self.certificates.add(replace(record, revocation=revocation))
+
+    def release(self, record: CertificateRecord, actor: str) -> CertificateRecord:
+        """See ``pikaserver.api.server.Server``."""
+        if record.status is not CertificateStatus.ON_HOLD:
+            raise Conflict("it is not on hold")
+        return self.certificates.add(replace(record, revocation=None))
+
+    def _waiting(self, request: EnrollmentRequest, template: Template) -> RequestRecord:
+        requester, csr = request.requester.name, request.csr.der
+        for record in self.requests.records.values():
+            if (record.requester, record.csr) == (requester, csr):
+                return record
+        record = RequestRecord(
+            id=len(self.requests.records) + 1,
+            state=RequestState.PENDING,
+            template=template.name,
+            template_version=template.version,
+            door=request.door,
+            requester=requester,
+            csr=csr,
+            subject=request.csr.subject.rfc4514_string(),
+            names=(),
+            created_at=self.clock(),
+            decided_by=None,
+            comment=None,
+            certificate_id=None,
+        )
+        self.requests.records[record.id] = record
+        return record
+
+    def _issue(self, request: EnrollmentRequest, template: Template) -> Issued:
+        authority = self.authorities.keys[template.authority][0]
+        now, csr = self.clock(), request.csr
+        then = now + template.validity.period
+        certificate = authority.certify(csr.public_key, csr.subject, now, then, names=csr.names)
+        record = self.certificates.add(
+            CertificateRecord(
+                id=len(self.certificates.records) + 1,
+                authority=template.authority,
+                generation=len(self.authorities.keys[template.authority]),
+                serial=x509.load_der_x509_certificate(certificate).serial_number,
+                status=CertificateStatus.VALID,
+                certificate=certificate,
+                fingerprint=hashlib.sha256(certificate).hexdigest(),
+                subject=csr.subject.rfc4514_string(),
+                names=tuple(general_name_text(name) for name in csr.names),
+                not_before=now,
+                not_after=then,
+                template=template.name,
+                template_version=template.version,
+                door=request.door,
+                requester=request.requester.name,
+                issued_at=now,
+                revocation=None,
+            )
+        )
+        return Issued(record, certificate, (authority.certificate, *authority.chain), ())
+
+
+def _check_rights(request: EnrollmentRequest, template: Template) -> None:
+    requester = request.requester
+    if not template.enabled or request.door not in template.doors:
+        raise RequestRejected(f"the template {template.name!r} is not open to {request.door}")
+    if requester.method not in template.proofs:
+        raise NotAllowed(f"the template {template.name!r} takes no {requester.method}")
+    if requester.templates is not None and template.name not in requester.templates:
+        raise NotAllowed(f"this credential is not for the template {template.name!r}")
+    if request.renews is not None and (
+        request.csr.subject.rfc4514_string() != request.renews.subject
+        or tuple(map(general_name_text, request.csr.names)) != request.renews.names
+    ):
+        raise RequestRejected("a renewal keeps subject and names")
+
+
+# mypy holds the fake to the Protocol here.
+_PROMISE: type[Server] = FakeServer
