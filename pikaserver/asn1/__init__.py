@@ -1,0 +1,1 @@
+"""DER in and out, pure: no clock, no database, no key."""
