@@ -1,0 +1,1 @@
+"""Keys and the one place that asks them to sign."""
