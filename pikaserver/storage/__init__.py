@@ -1,0 +1,1 @@
+"""The database: connection, tables, the queries over them, the audit trail, migrations."""

@@ -1,0 +1,1 @@
+"""The database's schema, revision by revision; each plugin has a branch of its own."""
