@@ -1,0 +1,1 @@
+"""The authority decides: requests, templates, issuance, revocation, CRLs."""

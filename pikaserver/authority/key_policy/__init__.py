@@ -1,0 +1,1 @@
+"""Which public keys are certified: types, strength, and lists of bad ones."""

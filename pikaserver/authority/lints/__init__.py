@@ -1,0 +1,1 @@
+"""The built-in lints: one class per rule, grouped by what they look at."""

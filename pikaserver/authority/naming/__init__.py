@@ -1,0 +1,1 @@
+"""Names in certificates: their forms, the rules about them, and name constraints."""

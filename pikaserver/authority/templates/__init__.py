@@ -1,0 +1,1 @@
+"""Templates: documents read and checked, their versions, and the starters."""

@@ -1,0 +1,1 @@
+"""Starters: commented template documents, one TOML file each; see `authority.starters`."""
