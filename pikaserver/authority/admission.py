@@ -1,0 +1,149 @@
+"""May this requester ask this template for anything?  The core asks, not the door."""
+
+import re
+from datetime import timedelta
+
+from cryptography.x509.oid import NameOID
+
+from pikaserver.api.certificates import CertificateRecord, CertificateStatus
+from pikaserver.api.errors import MalformedRequest, NotAllowed, NotAuthenticated
+from pikaserver.api.issuance import EnrollmentRequest, Requester
+from pikaserver.api.operations import Clock
+from pikaserver.api.templates import Template
+from pikaserver.asn1.serials import write_serial
+from pikaserver.authority.decisions import DecisionTrace
+from pikaserver.authority.naming.names import name_text
+
+_TRANSACTION = re.compile(r"[ -~]{1,200}")
+
+
+def admit(request: EnrollmentRequest, template: Template, trace: DecisionTrace) -> None:
+    """Check the template, the door and the proof that the template names.
+
+    Raises:
+        RequestRejected: the template is disabled or not served at this door.
+        NotAllowed: the proof is of a kind, or for a template, that does not count here.
+    """
+    check_template(request, template, trace)
+    _check_proof(request, template, trace)
+
+
+def check_transaction(transaction: str) -> None:
+    """Check what a client may choose as the name of its deed.
+
+    Raises:
+        MalformedRequest: it is empty, longer than any database takes, or not printable ASCII.
+    """
+    if not _TRANSACTION.fullmatch(transaction):
+        raise MalformedRequest("a transaction is named by 1 to 200 printable ASCII characters")
+
+
+def check_template(request: EnrollmentRequest, template: Template, trace: DecisionTrace) -> None:
+    """Check that the template issues at all, and at this door.
+
+    Raises:
+        RequestRejected: it does not.
+    """
+    if not template.enabled:
+        trace.refuse("template", template.name, f"template {template.name!r} is disabled")
+    if request.door not in template.doors:
+        why = f"template {template.name!r} does not issue by {request.door}"
+        trace.refuse("door", request.door, why)
+    trace.allow("door", request.door, f"template {template.name!r} allows it")
+
+
+def _check_proof(request: EnrollmentRequest, template: Template, trace: DecisionTrace) -> None:
+    requester = request.requester
+    if requester.method not in template.proofs:
+        why = (
+            f"template {template.name!r} does not accept the proof {requester.method!r}; "
+            f"it accepts: {', '.join(sorted(template.proofs))}"
+        )
+        trace.leave_out("proof", requester.name, why)
+        raise NotAllowed(why)
+    if requester.templates is not None and template.name not in requester.templates:
+        why = f"this credential is not for template {template.name!r}"
+        trace.leave_out("proof", requester.name, why)
+        raise NotAllowed(why)
+    if requester.method == "certificate":
+        _check_certificate_authority(requester, template, trace)
+    if requester.method == "code" and (requester.proof is None or requester.templates is None):
+        raise NotAuthenticated("the enrolment code is missing, or what it is good for")
+    if requester.common_name is not None:
+        _check_common_name(request, requester.common_name, trace)
+    trace.allow("proof", requester.name, f"{requester.method} counts for this template")
+
+
+def _check_certificate_authority(
+    requester: Requester, template: Template, trace: DecisionTrace
+) -> None:
+    certificate = requester.certificate
+    if certificate is None:
+        raise NotAuthenticated("the client certificate is missing")
+    if certificate.template is None:
+        # Made in a ceremony: who holds the key of an authority has no right to another one.
+        raise NotAllowed("the certificate of an authority gives no right to ask")
+    trusted = template.client_authorities or frozenset({template.authority})
+    if certificate.authority not in trusted:
+        why = (
+            f"certificates of authority {certificate.authority!r} do not count "
+            f"for template {template.name!r}"
+        )
+        trace.leave_out("proof", requester.name, why)
+        raise NotAllowed(why)
+
+
+def _check_common_name(request: EnrollmentRequest, bound: str, trace: DecisionTrace) -> None:
+    csr = request.csr
+    found = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    # Whoever verifies a certificate may look at the alternative names alone.
+    names = [name_text(name) for name in csr.names]
+    asked = [str(attribute.value) for attribute in found]
+    if asked != [bound] or any(name.lower() != bound.lower() for name in names):
+        trace.refuse("proof", ", ".join(asked + names), f"this credential is for {bound!r} only")
+
+
+def check_renewal(
+    old: CertificateRecord, template: Template, clock: Clock, trace: DecisionTrace
+) -> None:
+    """Check that this certificate may be followed by a new one now.
+
+    Raises:
+        RequestRejected: the template forbids it, or its window has not opened.
+        NotAuthenticated: the old certificate is no longer valid.
+    """
+    asked = f"renewal of {write_serial(old.serial)}"
+    if not template.renewal.allowed:
+        why = f"template {template.name!r} does not allow renewal by certificate"
+        trace.refuse("renewal", asked, why)
+    if old.status is not CertificateStatus.VALID:
+        trace.leave_out("renewal", asked, f"the certificate is {old.status}")
+        raise NotAuthenticated(f"the certificate to be renewed is {old.status}")
+    if old.template != template.name:
+        why = f"that certificate is of template {old.template!r}, not {template.name!r}"
+        trace.refuse("renewal", asked, why)
+    window = template.renewal.window
+    if window is not None and clock() < old.not_after - window:
+        opens = old.not_after - window
+        why = f"it is too early: the renewal window opens at {opens:%Y-%m-%d %H:%M} UTC"
+        trace.refuse("renewal", asked, why)
+    trace.allow("renewal", asked, "the certificate is valid and its window is open")
+
+
+def lifetime(request: EnrollmentRequest, template: Template, trace: DecisionTrace) -> timedelta:
+    """Return how long the certificate shall live.
+
+    Raises:
+        RequestRejected: another period was asked than the template lets anybody choose.
+    """
+    asked = request.validity
+    rules = template.validity
+    if asked is None:
+        return rules.period
+    if not rules.overridable:
+        trace.refuse("validity", str(asked), "the template fixes the validity")
+    if asked <= timedelta(0) or asked > rules.maximum:
+        why = f"at most {rules.maximum.days} days are allowed"
+        trace.refuse("validity", str(asked), why)
+    trace.allow("validity", str(asked), f"the template allows up to {rules.maximum}")
+    return asked

@@ -1,0 +1,186 @@
+"""The authorities as the rest of the house sees them: read once, kept until one changes."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from cryptography import x509
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from pikaserver.api.certificates import AuthorityRecord, Generation
+from pikaserver.api.errors import Conflict, NotFound, StorageUnavailable
+from pikaserver.api.storage import Database
+from pikaserver.asn1.certificate import public_key_of
+from pikaserver.storage import authorities as storage
+from pikaserver.storage import certificates, revisions
+
+
+class AuthoritySettings(BaseModel):
+    """What an authority says about itself; empty URL tuples mean the server's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer_urls: tuple[str, ...] = ()
+    crl_urls: tuple[str, ...] = ()
+    ocsp_urls: tuple[str, ...] = ()
+    cps_url: str | None = None
+    crl_every_seconds: int = Field(default=24 * 3600, ge=60)
+    crl_validity_seconds: int = Field(default=7 * 24 * 3600, ge=120)
+
+
+@dataclass(frozen=True)
+class IssuingKey:
+    """One generation of an authority, loaded: what is needed to sign and to check under it."""
+
+    authority: str
+    generation: Generation
+    settings: AuthoritySettings = field(default_factory=AuthoritySettings)
+    revoked: bool = False
+    """Whether its own certificate, or one above it, is revoked or on hold."""
+
+    @cached_property
+    def certificate(self) -> x509.Certificate:
+        """The authority's own certificate."""
+        return x509.load_der_x509_certificate(self.generation.certificate)
+
+    @cached_property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """The certificates above, from its issuer to the root."""
+        return tuple(x509.load_der_x509_certificate(der) for der in self.generation.chain)
+
+    @cached_property
+    def key_identifier(self) -> bytes:
+        """SubjectKeyIdentifier of the authority's certificate (RFC 5280 section 4.2.1.2)."""
+        extension = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        return extension.value.digest
+
+    @cached_property
+    def public_key(self) -> bytes:
+        """SubjectPublicKeyInfo, as the certificate holds it."""
+        return public_key_of(self.certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityView:
+    """All authorities at one revision of the configuration."""
+
+    revision: int
+    records: Mapping[str, AuthorityRecord]
+    keys: Mapping[int, IssuingKey]
+    settings: Mapping[str, AuthoritySettings]
+
+    def get(self, name: str) -> AuthorityRecord:
+        """Return one authority, or say which there are."""
+        if name not in self.records:
+            known = ", ".join(self.records) or "none yet"
+            raise NotFound(f"there is no authority {name!r}; there are: {known}")
+        return self.records[name]
+
+    def key(self, name: str, number: int | None = None) -> IssuingKey:
+        """Return one generation, by default the current one."""
+        record = self.get(name)
+        if not record.generations:
+            raise Conflict(f"authority {name!r} waits for its certificate")
+        for generation in record.generations:
+            if generation.number == number or (number is None and generation.current):
+                return self.keys[generation.id]
+        raise NotFound(f"authority {name!r} has no generation {number}")
+
+    def issuing_key(self, name: str, *, to_be_replaced: bool = False) -> IssuingKey:
+        """Return the current generation of an authority that may sign.
+
+        A revoked one may only be replaced.
+
+        Raises:
+            Conflict: it is disabled or revoked, has no certificate, or its key is elsewhere.
+        """
+        if not self.get(name).enabled:
+            raise Conflict(f"authority {name!r} is disabled")
+        key = self.key(name)
+        if key.generation.key is None:
+            raise Conflict(f"the key of authority {name!r} is not on this server")
+        if key.revoked and not to_be_replaced:
+            raise Conflict(
+                f"the certificate of authority {name!r}, or one above it, is revoked;"
+                " 'pikaserver ca rekey' gives it a new key"
+            )
+        return key
+
+
+class AuthorityDirectory:
+    """Implements ``pikaserver.api.certificates.Authorities`` with a cache over the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._view: AuthorityView | None = None
+
+    def names(self) -> Sequence[str]:
+        """See the protocol."""
+        return list(self._present().records)
+
+    def get(self, name: str) -> AuthorityRecord:
+        """See the protocol."""
+        return self._present().get(name)
+
+    def key(self, name: str, number: int | None = None) -> IssuingKey:
+        """Return one generation, by default the current one.
+
+        Raises:
+            NotFound: no such authority or generation.
+            Conflict: the authority has no certificate yet.
+        """
+        return self._present().key(name, number)
+
+    def issuing_key(self, name: str, *, to_be_replaced: bool = False) -> IssuingKey:
+        """Return the current generation of an authority that may sign; see `AuthorityView`."""
+        return self._present().issuing_key(name, to_be_replaced=to_be_replaced)
+
+    def settings(self, name: str) -> AuthoritySettings:
+        """Return what an authority says about itself."""
+        view = self._present()
+        return view.settings[view.get(name).name]
+
+    def all_keys(self) -> Sequence[IssuingKey]:
+        """Return every generation of every authority."""
+        return list(self._present().keys.values())
+
+    def view(self, connection: Connection) -> AuthorityView:
+        """Return all authorities as this connection sees them."""
+        number = revisions.number(connection)
+        view = self._view
+        if view is None or view.revision != number:
+            view = self._view = _read(connection, number)
+        return view
+
+    def _present(self) -> AuthorityView:
+        try:
+            with self._database.reading() as connection:
+                return self.view(connection)
+        except StorageUnavailable:
+            # Status goes on with what is known; whoever signs needs the database itself.
+            if self._view is None:
+                raise
+            return self._view
+
+
+def _read(connection: Connection, revision: int) -> AuthorityView:
+    rows = storage.load_all(connection)
+    records = {record.name: record for record, _ in rows}
+    settings = {record.name: AuthoritySettings.model_validate_json(text) for record, text in rows}
+    generations = [(record, one) for record, _ in rows for one in record.generations]
+    prints = {one.id: _fingerprints(one) for _, one in generations}
+    revoked = certificates.revoked_among(connection, set().union(*prints.values()))
+    keys = {
+        one.id: IssuingKey(
+            record.name, one, settings[record.name], not revoked.isdisjoint(prints[one.id])
+        )
+        for record, one in generations
+    }
+    return AuthorityView(revision, records, keys, settings)
+
+
+def _fingerprints(generation: Generation) -> set[str]:
+    ders = (generation.certificate, *generation.chain)
+    return {hashlib.sha256(der).hexdigest() for der in ders}

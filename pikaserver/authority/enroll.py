@@ -1,0 +1,261 @@
+"""``enroll()``: the one road from a request to a certificate, whichever door it came by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from pikaserver.api.certificates import (
+    CertificateRecord,
+    CertificateStatus,
+    Revocation,
+    RevocationReason,
+)
+from pikaserver.api.errors import Conflict, Decision, PikaserverError, RequestRejected
+from pikaserver.api.issuance import (
+    EnrollmentRequest,
+    Issued,
+    Pending,
+    RequestRecord,
+    RequestState,
+    Validator,
+)
+from pikaserver.api.operations import Clock
+from pikaserver.api.storage import Database
+from pikaserver.asn1.certificate import public_key_of, read_certificate
+from pikaserver.asn1.csr import verify_possession
+from pikaserver.authority.admission import admit, check_renewal, check_template, check_transaction
+from pikaserver.authority.authorities import AuthorityDirectory, AuthorityView
+from pikaserver.authority.decisions import DecisionTrace
+from pikaserver.authority.issuance import Draft, Issuance, Together, no_step
+from pikaserver.authority.preparation import Preparation, TemplateVersion
+from pikaserver.authority.renewal import as_holder, with_names_of
+from pikaserver.authority.requests import WaitingRequests
+from pikaserver.authority.revocation import Revocations
+from pikaserver.authority.templates.directory import TemplateDirectory
+from pikaserver.storage import certificates as certificates_storage
+
+RETRY_AFTER = 60
+"""Seconds after which a client may ask again whether somebody approved."""
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What would happen: the trace, and the draft unless a rule refused it."""
+
+    draft: Draft | None
+    trace: tuple[Decision, ...]
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the database says when a request comes, read in one view."""
+
+    request: EnrollmentRequest
+    version: TemplateVersion
+    authorities: AuthorityView
+    stored: RequestRecord | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrollment:
+    """The one road."""
+
+    database: Database
+    authorities: AuthorityDirectory
+    templates: TemplateDirectory
+    preparation: Preparation
+    issuance: Issuance
+    waiting: WaitingRequests
+    revocations: Revocations
+    validators: Sequence[Validator]
+    clock: Clock
+
+    def enroll(self, request: EnrollmentRequest) -> Issued | Pending:
+        """See ``pikaserver.api.server.Server.enroll``."""
+        repeated = self._outcome_of_transaction(request)
+        if repeated is not None:
+            return repeated
+        trace = DecisionTrace()
+        facts = self._facts(request)
+        version = facts.version
+        request = self._judge(facts.request, version, trace)
+        outcome = self._outcome_of_stored(facts.stored, trace)
+        if outcome is not None:
+            return outcome
+        draft = self.preparation.prepare(request, version, facts.authorities, trace)
+        if version.template.approval:
+            request_id = self.waiting.store(request, version, trace)
+            return Pending(request_id, RETRY_AFTER, trace.decisions)
+        return self._issue(request, version, draft, trace)
+
+    def dry_run(self, request: EnrollmentRequest) -> DryRun:
+        """Walk the road without leaving a step: nothing is stored, spent or signed."""
+        trace = DecisionTrace()
+        try:
+            facts = self._facts(request)
+            request = self._judge(facts.request, facts.version, trace)
+            draft = self.preparation.prepare(request, facts.version, facts.authorities, trace)
+        except PikaserverError as error:
+            return DryRun(None, trace.decisions, str(error))
+        return DryRun(draft, trace.decisions, None)
+
+    def issue_approved(self, request_id: int) -> Issued:
+        """Issue what somebody approved, without waiting for the requester to ask again.
+
+        Raises:
+            Conflict: it is not approved, or was issued already.
+            NotAuthenticated: the certificate that it renews is no longer valid.
+        """
+        stored, request = self.waiting.load(request_id)
+        if stored.state is not RequestState.APPROVED:
+            raise Conflict(f"request {request_id} is {stored.state}")
+        trace = DecisionTrace()
+        # The version that was approved is the one that is signed, whatever came since.
+        with self.database.reading() as connection:
+            version = self.templates.version_in(
+                connection, stored.template, stored.template_version
+            )
+            authorities = self.authorities.view(connection)
+        check_template(request, version.template, trace)
+        if request.renews is not None:
+            check_renewal(request.renews, version.template, self.clock, trace)
+        request = with_names_of(request, version.template, trace)
+        draft = self.preparation.prepare(request, version, authorities, trace)
+        return self._issue(request, version, draft, trace, stored)
+
+    def _facts(self, request: EnrollmentRequest) -> _Facts:
+        """Look everything up at once."""
+        with self.database.reading() as connection:
+            return _Facts(
+                self._as_of_now(connection, request),
+                self.templates.version_in(connection, request.template),
+                self.authorities.view(connection),
+                self.waiting.find_in(connection, request),
+            )
+
+    def _as_of_now(self, connection: Connection, request: EnrollmentRequest) -> EnrollmentRequest:
+        """Read the certificates that the door brought along again: their status counts now."""
+        shown, renews = request.requester.certificate, request.renews
+        if shown is not None:
+            shown = certificates_storage.get(connection, shown.id, self.clock())
+            request = replace(request, requester=replace(request.requester, certificate=shown))
+        if renews is not None:
+            renews = certificates_storage.get(connection, renews.id, self.clock())
+            request = replace(request, renews=renews)
+        return request
+
+    def _judge(
+        self, request: EnrollmentRequest, version: TemplateVersion, trace: DecisionTrace
+    ) -> EnrollmentRequest:
+        template = version.template
+        admit(request, template, trace)
+        verify_possession(request.csr)
+        trace.allow("possession", "signature of the request", "made with the key in it")
+        request = as_holder(request, template, trace)
+        if request.renews is not None:
+            check_renewal(request.renews, template, self.clock, trace)
+        request = with_names_of(request, template, trace)
+        for validator in self.validators:
+            _ask(validator, request, version, trace)
+        return request
+
+    def _issue(
+        self,
+        request: EnrollmentRequest,
+        version: TemplateVersion,
+        draft: Draft,
+        trace: DecisionTrace,
+        stored: RequestRecord | None = None,
+    ) -> Issued:
+        superseded: list[CertificateRecord] = []
+
+        def with_certificate(connection: Connection, certificate_id: int, _der: bytes) -> None:
+            if stored is not None:
+                self.waiting.attach(connection, stored.id, certificate_id)
+            if request.renews is not None and version.template.renewal.revoke_old:
+                revocation = Revocation(self.clock(), RevocationReason.SUPERSEDED)
+                superseded.append(
+                    self.revocations.revoke_in(
+                        connection, request.renews, revocation, request.requester.name
+                    )
+                )
+
+        # The proof of a request that had to wait was spent when it was stored; what is used
+        # up now is the approval.
+        proof = request.requester.proof if stored is None else self.waiting.approval(stored.id)
+        together = Together(
+            with_intent=proof.spend if proof else no_step,
+            undone=proof.restore if proof else no_step,
+            with_certificate=with_certificate,
+        )
+        try:
+            record = self.issuance.issue(draft, together)
+        except Conflict:
+            # The same transaction came twice at the same moment; the first one has issued.
+            repeated = self._outcome_of_transaction(request)
+            if repeated is None:
+                raise
+            return repeated
+        for revoked in superseded:
+            self.revocations.announce(revoked)
+        return _issued(record, draft.chain, trace.decisions)
+
+    def issued(self, record: CertificateRecord, trace: tuple[Decision, ...] = ()) -> Issued:
+        """Return a stored certificate with its chain."""
+        generation = self.authorities.key(record.authority, record.generation).generation
+        return _issued(record, (generation.certificate, *generation.chain), trace)
+
+    def _outcome_of_transaction(self, request: EnrollmentRequest) -> Issued | None:
+        if request.transaction is None:
+            return None
+        check_transaction(request.transaction)
+        with self.database.reading() as connection:
+            record = certificates_storage.by_transaction(
+                connection, request.door, request.transaction, self.clock()
+            )
+        if record is None:
+            return None
+        issued = self.issued(record)
+        if public_key_of(read_certificate(issued.certificate)) != request.csr.public_key:
+            raise RequestRejected("this transaction already served another key")
+        return issued
+
+    def _outcome_of_stored(
+        self, stored: RequestRecord | None, trace: DecisionTrace
+    ) -> Issued | Pending | None:
+        """Return what came of a request; nothing if it has to be decided on (again)."""
+        if stored is None:
+            return None
+        if stored.state is RequestState.APPROVED:
+            return self.issue_approved(stored.id)
+        if stored.state is RequestState.DECLINED:
+            why = stored.comment or "no reason was given"
+            trace.refuse("approval", f"request {stored.id}", f"it was declined: {why}")
+        if stored.certificate_id is None:
+            return Pending(stored.id, RETRY_AFTER, trace.decisions)
+        with self.database.reading() as connection:
+            record = certificates_storage.get(connection, stored.certificate_id, self.clock())
+        if record.status is not CertificateStatus.VALID:
+            return None
+        return self.issued(record, trace.decisions)
+
+
+def _issued(
+    record: CertificateRecord, chain: tuple[bytes, ...], trace: tuple[Decision, ...]
+) -> Issued:
+    if record.certificate is None:
+        raise Conflict("the certificate was not finished; ask again")
+    return Issued(record, record.certificate, chain, trace)
+
+
+def _ask(
+    validator: Validator, request: EnrollmentRequest, version: TemplateVersion, trace: DecisionTrace
+) -> None:
+    name = type(validator).__name__
+    try:
+        validator.check(request, version.template)
+    except RequestRejected as refusal:
+        trace.refuse("validator", name, str(refusal))
+    trace.allow("validator", name, "agrees")

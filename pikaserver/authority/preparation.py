@@ -1,0 +1,176 @@
+"""From a request to a draft: names, key, validity, extensions, lints; nothing is stored."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from pikaserver.api.issuance import EnrollmentRequest, ExtensionProvider, Lint, Severity
+from pikaserver.api.operations import Clock
+from pikaserver.api.signing import KeyReference
+from pikaserver.api.templates import Template
+from pikaserver.asn1.algorithms import default_algorithm, key_type
+from pikaserver.asn1.certificate import tbs, with_dummy_signature
+from pikaserver.asn1.names import general_name_text
+from pikaserver.authority.admission import lifetime
+from pikaserver.authority.authorities import AuthorityView, IssuingKey
+from pikaserver.authority.decisions import DecisionTrace
+from pikaserver.authority.draft import (
+    Content,
+    Extensions,
+    certificate_builder,
+    pointer_extensions,
+    usage_extensions,
+)
+from pikaserver.authority.issuance import Draft
+from pikaserver.authority.key_policy.policy import KeyPolicy
+from pikaserver.authority.linting import lint
+from pikaserver.authority.naming.constraints import check_name_constraints
+from pikaserver.authority.naming.names import subject_names
+from pikaserver.authority.naming.subjects import subject
+from pikaserver.authority.urls import AuthorityUrls
+from pikaserver.storage.certificates import NewCertificate
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateVersion:
+    """A template with the id under which the database knows it."""
+
+    id: int
+    template: Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """Makes drafts; the same for an issuance, a waiting request and a dry run."""
+
+    urls: AuthorityUrls
+    keys: KeyPolicy
+    lints: Sequence[Lint]
+    providers: Sequence[ExtensionProvider]
+    next_serial: Callable[[], int]
+    clock: Clock
+
+    def prepare(
+        self,
+        request: EnrollmentRequest,
+        version: TemplateVersion,
+        authorities: AuthorityView,
+        trace: DecisionTrace,
+    ) -> Draft:
+        """Return what would be signed.
+
+        Raises:
+            RequestRejected: a rule refused it; the trace tells which.
+        """
+        template = version.template
+        issuer = authorities.issuing_key(template.authority)
+        content = self._content(request, template, issuer, trace)
+        extensions = [
+            *usage_extensions(template.usage, content.public_key),
+            *pointer_extensions(template.extensions, self.urls.of(issuer), issuer.settings.cps_url),
+            *self._provided(request, template),
+        ]
+        serial = self.next_serial()
+        algorithm = signature_algorithm(issuer, template.signature_hash)
+        octets = tbs(certificate_builder(content, serial, issuer, extensions), algorithm)
+        check_draft(octets, algorithm, issuer.certificate, self.lints, trace)
+        new = NewCertificate(
+            generation_id=issuer.generation.id,
+            serial=serial,
+            tbs=octets,
+            key_hash=hashlib.sha256(content.public_key).hexdigest(),
+            subject=content.subject.rfc4514_string(),
+            names=tuple(general_name_text(name) for name in content.names),
+            not_before=content.not_before,
+            not_after=content.not_after,
+            template_id=version.id,
+            template_version=template.version,
+            door=request.door,
+            requester=request.requester.name,
+            transaction=request.transaction,
+            renews_id=request.renews.id if request.renews else None,
+            issued_at=self.clock(),
+        )
+        chain = (issuer.generation.certificate, *issuer.generation.chain)
+        return Draft(key_reference(issuer), algorithm, issuer.public_key, new, chain)
+
+    def _content(
+        self,
+        request: EnrollmentRequest,
+        template: Template,
+        issuer: IssuingKey,
+        trace: DecisionTrace,
+    ) -> Content:
+        csr = request.csr
+        self.keys.check_key(csr.public_key, template.key_types, trace)
+        names = subject_names(template, csr, trace)
+        name = subject(template, csr, names, trace)
+        check_name_constraints(names, name, (issuer.certificate, *issuer.chain), trace)
+        not_before, not_after = self._validity(request, template, issuer, trace)
+        return Content(name, names, csr.public_key, not_before, not_after)
+
+    def _validity(
+        self,
+        request: EnrollmentRequest,
+        template: Template,
+        issuer: IssuingKey,
+        trace: DecisionTrace,
+    ) -> tuple[datetime, datetime]:
+        now = self.clock().replace(microsecond=0)
+        period = lifetime(request, template, trace)
+        ceiling = issuer.certificate.not_valid_after_utc
+        if ceiling <= now:
+            trace.refuse("validity", template.authority, "the authority has expired")
+        # Both ends belong to the validity (RFC 5280 section 4.1.2.5): one second less.
+        not_after = now + period - timedelta(seconds=1)
+        if not_after > ceiling and request.validity is not None:
+            why = f"the authority itself ends at {ceiling:%Y-%m-%d %H:%M} UTC"
+            trace.refuse("validity", str(period), why)
+        if not_after > ceiling:
+            trace.allow("validity", str(period), "shortened to the end of its authority")
+            not_after = ceiling
+        not_before = max(now - template.validity.backdate, issuer.certificate.not_valid_before_utc)
+        return not_before, not_after
+
+    def _provided(self, request: EnrollmentRequest, template: Template) -> Extensions:
+        return [
+            (extension.value, extension.critical)
+            for provider in self.providers
+            for extension in provider.extensions(request, template)
+        ]
+
+
+def signature_algorithm(issuer: IssuingKey, hash_name: str | None) -> str:
+    """Return how the issuer signs, with the template's hash where both have a choice."""
+    own = issuer.generation.algorithm
+    if hash_name is None or "-sha" not in own:
+        return own
+    return default_algorithm(key_type(issuer.public_key), hash_name, pss="-pss-" in own)
+
+
+def key_reference(issuer: IssuingKey) -> KeyReference:
+    """Return where the issuer's key lives."""
+    return KeyReference.parse(issuer.generation.key or "")
+
+
+def check_draft(
+    octets: bytes,
+    algorithm: str,
+    issuer: x509.Certificate | None,
+    lints: Sequence[Lint],
+    trace: DecisionTrace,
+) -> None:
+    """Lint exactly the octets that will be signed.
+
+    Raises:
+        RequestRejected: a lint found an error.
+    """
+    draft = with_dummy_signature(octets, algorithm)
+    for finding in lint(draft, issuer, lints):
+        if finding.severity is Severity.ERROR:
+            trace.refuse("lint", finding.citation, finding.text)
+        trace.allow("lint", finding.citation, finding.text)
+    trace.allow("lint", f"{len(lints)} rules", "no error")

@@ -1,0 +1,180 @@
+"""Requests that wait for a person: stored, approved or declined, and issued once."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from pikaserver.api.errors import Conflict
+from pikaserver.api.issuance import (
+    EnrollmentRequest,
+    OneTimeProof,
+    Requester,
+    RequestRecord,
+    RequestState,
+)
+from pikaserver.api.operations import Clock, RequestWaiting
+from pikaserver.api.storage import Database
+from pikaserver.asn1.csr import read_csr
+from pikaserver.asn1.names import general_name_text
+from pikaserver.authority.audit import AuditTrail
+from pikaserver.authority.decisions import DecisionTrace
+from pikaserver.authority.events import Events
+from pikaserver.authority.preparation import TemplateVersion
+from pikaserver.storage import certificates as certificates_storage
+from pikaserver.storage import requests as storage
+from pikaserver.storage.requests import NewRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody's yes, good for one certificate; implements ``OneTimeProof``."""
+
+    request_id: int
+
+    def spend(self, connection: Connection) -> None:
+        """See the protocol; who comes second has no wrong credential, only bad timing."""
+        if not storage.claim(connection, self.request_id):
+            raise Conflict(f"request {self.request_id} is being issued, or was; ask again")
+
+    def restore(self, connection: Connection) -> None:
+        """See the protocol."""
+        storage.unclaim(connection, self.request_id)
+
+
+class WaitingRequests:
+    """Keeps the requests of templates that want an approval."""
+
+    def __init__(self, database: Database, audit: AuditTrail, events: Events, clock: Clock) -> None:
+        self._database = database
+        self._audit = audit
+        self._events = events
+        self._clock = clock
+
+    def store(
+        self, request: EnrollmentRequest, version: TemplateVersion, trace: DecisionTrace
+    ) -> int:
+        """Store a request and spend its proof; return the request's id."""
+        csr = request.csr
+        new = NewRequest(
+            template_id=version.id,
+            template_version=version.template.version,
+            door=request.door,
+            requester=request.requester.name,
+            method=request.requester.method,
+            csr=csr.der,
+            csr_hash=hashlib.sha256(csr.der).hexdigest(),
+            key_hash=hashlib.sha256(csr.public_key).hexdigest(),
+            subject=csr.subject.rfc4514_string(),
+            names=tuple(general_name_text(name) for name in csr.names),
+            renews_id=request.renews.id if request.renews else None,
+            validity=request.validity,
+            transaction=request.transaction,
+            trace=trace.decisions,
+            created_at=self._clock(),
+        )
+        with self._database.transaction() as connection:
+            if request.requester.proof is not None:
+                request.requester.proof.spend(connection)
+            request_id = storage.insert(connection, new)
+            self._audit.record(
+                connection,
+                "request.stored",
+                request.requester.name,
+                request=request_id,
+                template=version.template.name,
+                subject=new.subject,
+            )
+        self._events.announce(RequestWaiting(request_id, version.template.name))
+        return request_id
+
+    def find_in(self, connection: Connection, request: EnrollmentRequest) -> RequestRecord | None:
+        """Return the newest stored request that asked the same with the same CSR."""
+        renews = request.renews or request.requester.certificate
+        return storage.find(
+            connection,
+            hashlib.sha256(request.csr.der).hexdigest(),
+            requester=request.requester.name,
+            template=request.template,
+            renews_id=renews.id if renews else None,
+        )
+
+    def get(self, request_id: int) -> RequestRecord:
+        """Return one stored request.
+
+        Raises:
+            NotFound: no such request.
+        """
+        with self._database.reading() as connection:
+            return storage.get(connection, request_id)
+
+    def list(self, state: RequestState | None = None, limit: int = 100) -> Sequence[RequestRecord]:
+        """Return stored requests, newest first."""
+        with self._database.reading() as connection:
+            return storage.list(connection, state, limit=limit)
+
+    def load(self, request_id: int) -> tuple[RequestRecord, EnrollmentRequest]:
+        """Return a stored request as it once came in."""
+        with self._database.reading() as connection:
+            record = storage.get(connection, request_id)
+            details = storage.details(connection, request_id)
+            renews = (
+                certificates_storage.get(connection, details.renews_id, self._clock())
+                if details.renews_id
+                else None
+            )
+        requester = Requester(record.requester, details.method, certificate=renews)
+        request = EnrollmentRequest(
+            csr=read_csr(record.csr),
+            requester=requester,
+            template=record.template,
+            door=record.door,
+            renews=renews,
+            validity=details.validity,
+            transaction=details.transaction,
+        )
+        return record, request
+
+    def decide(
+        self,
+        request_id: int,
+        actor: str,
+        *,
+        approve: bool,
+        comment: str | None = None,
+        validity: timedelta | None = None,
+    ) -> None:
+        """Approve or decline a request that waits.
+
+        Raises:
+            NotFound: no such request.
+            Conflict: somebody decided already.
+        """
+        state = RequestState.APPROVED if approve else RequestState.DECLINED
+        with self._database.transaction() as connection:
+            storage.get(connection, request_id)
+            decided = storage.decide(
+                connection, request_id, state, by=actor, at=self._clock(), comment=comment
+            )
+            if not decided:
+                raise Conflict(f"somebody has already decided on request {request_id}")
+            if validity is not None:
+                storage.override_validity(connection, request_id, validity)
+            self._audit.record(
+                connection,
+                f"request.{state}",
+                actor,
+                request=request_id,
+                comment=comment,
+                validity_seconds=int(validity.total_seconds()) if validity else None,
+            )
+
+    def approval(self, request_id: int) -> OneTimeProof:
+        """Return the approval of a request as a proof to be spent."""
+        return Approval(request_id)
+
+    def attach(self, connection: Connection, request_id: int, certificate_id: int) -> None:
+        """Note which certificate came of a request."""
+        storage.attach_certificate(connection, request_id, certificate_id)
