@@ -1,0 +1,1 @@
+"""Listeners, TLS, limits, callers, problems: HTTP without any protocol of ours."""
