@@ -1,0 +1,1 @@
+"""Host settings: TOML, credentials, environment and flags become checked values."""
