@@ -1,0 +1,1 @@
+"""``pikaserver ca``: authorities."""

@@ -1,0 +1,113 @@
+"""``pikaserver ca csr | renew | rekey | cross-sign``: what follows a certificate or a key."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from pikaserver.cli.ca.options import KeyOptions, key_options
+from pikaserver.cli.files import write_output
+from pikaserver.cli.invocation import Invocation, command_options, place_options
+from pikaserver.cli.options import DURATION, INPUT_FILE, out_option
+
+_validity = click.option(
+    "--validity", type=DURATION, help="How long the new certificate lives.  [default: as before]"
+)
+
+
+@click.command()
+@click.argument("name")
+@out_option
+@place_options
+def csr(invocation: Invocation, name: str, out: Path | None) -> None:
+    """Print a CSR for an authority's key.
+
+    Another CA certifies the key by it, for the first time or once more.
+    """
+    from pikaserver.asn1.pem import write_pem
+    from pikaserver.cli.opened import opened
+
+    with opened(invocation) as server:
+        request = server.authorities.get(name).waiting_csr
+        request = request or server.succession.csr(name, invocation.actor)
+    write_output(write_pem("CERTIFICATE REQUEST", request), out)
+
+
+@click.command()
+@click.argument("name")
+@_validity
+@command_options
+def renew(invocation: Invocation, name: str, validity: timedelta | None) -> None:
+    """Give an authority a new certificate over its key."""
+    from pikaserver.cli.ca.records import authority_details
+    from pikaserver.cli.opened import opened
+    from pikaserver.cli.records import certificate_pem
+
+    with opened(invocation) as server:
+        record = server.succession.renew(name, invocation.actor, validity)
+        pem = certificate_pem([server.authorities.key(name).generation.certificate])
+        invocation.write(authority_details(server, record), pem=pem)
+
+
+@click.command()
+@click.argument("name")
+@_validity
+@key_options
+@command_options
+def rekey(invocation: Invocation, name: str, validity: timedelta | None, key: KeyOptions) -> None:
+    """Give an authority a new key and a certificate over it.
+
+    The old ones are still served: CRLs go on, and certificates below stay valid.  Where
+    another CA signs, the new key waits with its CSR, and the old one issues until then.
+    """
+    from pikaserver.cli.ca.plans import key_plan
+    from pikaserver.cli.ca.records import authority_details
+    from pikaserver.cli.opened import opened
+    from pikaserver.cli.records import certificate_pem
+
+    with opened(invocation) as server:
+        newest = max(one.number for one in server.authorities.get(name).generations)
+        plan = key_plan(server, f"{name}-{newest + 1}", key)
+        record = server.succession.rekey(name, plan, invocation.actor, validity)
+        server.crls.issue_due()  # a CRL that is there from the first moment
+        if record.waiting_csr is not None:
+            click.echo(f"Next: have 'ca csr {name}' signed, then 'ca import-signed'.", err=True)
+        pem = certificate_pem([server.authorities.key(name).generation.certificate])
+        invocation.write(authority_details(server, record), pem=pem)
+
+
+@click.command("cross-sign")
+@click.argument("issuer")
+@click.option(
+    "--certificate", "file", type=INPUT_FILE, metavar="FILE", help="The other CA's certificate."
+)
+@click.option("--authority", metavar="NAME", help="An authority of this server instead.")
+@_validity
+@out_option
+@place_options
+def cross_sign(
+    invocation: Invocation,
+    issuer: str,
+    file: Path | None,
+    authority: str | None,
+    validity: timedelta | None,
+    out: Path | None,
+) -> None:
+    """Certify another CA's key by ISSUER.
+
+    Who trusts ISSUER trusts the other CA from then on, too.
+    """
+    from pikaserver.asn1.pem import write_pem
+    from pikaserver.cli.ca.plans import certificates_in
+    from pikaserver.cli.opened import opened
+
+    if (file is None) == (authority is None):
+        raise click.UsageError("name either --certificate or --authority")
+    with opened(invocation) as server:
+        other = (
+            certificates_in((file,))[0]
+            if file
+            else server.authorities.key(authority or "").certificate
+        )
+        cross = server.succession.cross_sign(other, issuer, invocation.actor, validity)
+    write_output(write_pem("CERTIFICATE", cross), out)

@@ -1,0 +1,1 @@
+"""``pikaserver cert``: certificates."""

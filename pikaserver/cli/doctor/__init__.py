@@ -1,0 +1,1 @@
+"""``pikaserver doctor``: what is wrong here, and what helps."""

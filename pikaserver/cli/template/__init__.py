@@ -1,0 +1,1 @@
+"""``pikaserver template``: who may get what."""

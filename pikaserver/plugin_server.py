@@ -1,0 +1,114 @@
+"""The server as plugins hold it: what the API names, and nothing that lies behind."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+
+import falcon
+
+from pikaserver.api.certificates import (
+    Authorities,
+    CertificateRecord,
+    Certificates,
+    Crls,
+    Revocation,
+)
+from pikaserver.api.codes import EnrollmentCodes
+from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester, Requests
+from pikaserver.api.operations import Clock, Entropy
+from pikaserver.api.server import Server, Settings, Templates
+from pikaserver.api.storage import Database
+
+Role = TypeVar("Role")
+
+
+class PluginServer:
+    """Implements ``pikaserver.api.server.Server`` by a larger one; hooks are given this.
+
+    Behind the roles stand objects that do more: change templates, decide on requests, reach
+    signers.  An enabled plugin is trusted code, and Python has no walls; but what it does not
+    see it cannot come to need, and a mistake in it cannot touch.
+    """
+
+    def __init__(self, whole: Server) -> None:
+        self._whole = whole
+
+    @property
+    def clock(self) -> Clock:
+        """See the protocol."""
+        return self._whole.clock
+
+    @property
+    def entropy(self) -> Entropy:
+        """See the protocol."""
+        return self._whole.entropy
+
+    @cached_property
+    def database(self) -> Database:
+        """See the protocol."""
+        return only(self._whole.database, Database)
+
+    @cached_property
+    def authorities(self) -> Authorities:
+        """See the protocol."""
+        return only(self._whole.authorities, Authorities)
+
+    @cached_property
+    def certificates(self) -> Certificates:
+        """See the protocol."""
+        return only(self._whole.certificates, Certificates)
+
+    @cached_property
+    def templates(self) -> Templates:
+        """See the protocol."""
+        return only(self._whole.templates, Templates)
+
+    @cached_property
+    def codes(self) -> EnrollmentCodes:
+        """See the protocol."""
+        return only(self._whole.codes, EnrollmentCodes)
+
+    @cached_property
+    def crls(self) -> Crls:
+        """See the protocol."""
+        return only(self._whole.crls, Crls)
+
+    @cached_property
+    def requests(self) -> Requests:
+        """See the protocol."""
+        return only(self._whole.requests, Requests)
+
+    def settings(self, model: type[Settings]) -> Settings:
+        """See the protocol."""
+        return self._whole.settings(model)
+
+    def base_url(self, service: str) -> str | None:
+        """See the protocol."""
+        return self._whole.base_url(service)
+
+    def authenticate(
+        self, request: falcon.Request, methods: Sequence[str] | None = None
+    ) -> Requester:
+        """See the protocol."""
+        return self._whole.authenticate(request, methods)
+
+    def enroll(self, request: EnrollmentRequest) -> Issued | Pending:
+        """See the protocol."""
+        return self._whole.enroll(request)
+
+    def revoke(
+        self, record: CertificateRecord, revocation: Revocation, actor: str
+    ) -> CertificateRecord:
+        """See the protocol."""
+        return self._whole.revoke(record, revocation, actor)
+
+    def release(self, record: CertificateRecord, actor: str) -> CertificateRecord:
+        """See the protocol."""
+        return self._whole.release(record, actor)
+
+
+def only(whole: Role, role: type[Any]) -> Role:
+    """Return an object that can do what a role's protocol names and nothing else."""
+    deeds = [name for name in vars(role) if not name.startswith("_")]
+    return cast(Role, SimpleNamespace(**{name: getattr(whole, name) for name in deeds}))

@@ -1,0 +1,212 @@
+"""The composition root: builds everything in order and hands plugins their `Server`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
+
+import falcon
+
+from pikaserver.api.certificates import CertificateRecord, Revocation
+from pikaserver.api.errors import ConfigurationError
+from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester
+from pikaserver.api.operations import Clock, Entropy
+from pikaserver.api.server import Settings as PluginSettings
+from pikaserver.api.signing import SignerBackend
+from pikaserver.api.web import Authenticator
+from pikaserver.authority.audit import AuditTrail
+from pikaserver.authority.authorities import AuthorityDirectory
+from pikaserver.authority.ca_certificates import CaCertificates
+from pikaserver.authority.ceremony import Ceremony
+from pikaserver.authority.codes import Codes
+from pikaserver.authority.crl import CrlMaker
+from pikaserver.authority.enroll import Enrollment
+from pikaserver.authority.events import Events
+from pikaserver.authority.issuance import Issuance, SignerRegistry
+from pikaserver.authority.key_policy.lists import KeyList, built_in_key_list, read_key_list
+from pikaserver.authority.key_policy.policy import KeyPolicy
+from pikaserver.authority.linting import built_in_lints
+from pikaserver.authority.preparation import Preparation
+from pikaserver.authority.requests import WaitingRequests
+from pikaserver.authority.revocation import Revocations
+from pikaserver.authority.succession import Succession
+from pikaserver.authority.templates.directory import TemplateDirectory
+from pikaserver.authority.urls import AuthorityUrls
+from pikaserver.plugin_manager import Plugins
+from pikaserver.plugin_server import PluginServer
+from pikaserver.settings.model import HostSettings
+from pikaserver.storage.certificates import CertificateStore
+from pikaserver.storage.database import EmbeddedOrServer
+from pikaserver.web.authentication import first_credential
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What everything stands on: checked settings, loaded plugins, the open database."""
+
+    settings: HostSettings
+    plugin_settings: dict[str, object]
+    plugins: Plugins
+    database: EmbeddedOrServer
+    clock: Clock
+    entropy: Entropy
+
+
+class PkiServer:
+    """Implements ``pikaserver.api.server.Server``; command line and listeners use the rest.
+
+    Plugins get `for_plugins`, which has no more than the protocol.
+
+    Facts (authorities, templates, certificates) are there from the beginning; deeds come
+    when the plugins have said what they add to them.
+    """
+
+    def __init__(self, ground: Ground) -> None:
+        database, clock = ground.database, ground.clock
+        self.host = ground.settings
+        self.plugins = ground.plugins
+        self.database = database
+        self.clock = clock
+        self.entropy = ground.entropy
+        self.audit = AuditTrail(self.host.server.node, clock)
+        self.events = Events()
+        self.urls = AuthorityUrls(cache(self.base_url))
+        self.authorities = AuthorityDirectory(database)
+        self.templates = TemplateDirectory(database, self.audit, clock)
+        self.certificates = CertificateStore(database, clock)
+        self.codes = Codes(database, self.templates, self.audit, clock, self.entropy)
+        self.requests = WaitingRequests(database, self.audit, self.events, clock)
+        self.revocations = Revocations(database, self.audit, self.events, clock)
+        self._plugin_settings = ground.plugin_settings
+        plugins = ground.plugins
+        self.for_plugins = PluginServer(self)
+        self.signers = _backends(plugins.signer_backends(self.for_plugins))
+        self.lints = [*built_in_lints(clock), *items(plugins.lints(self.for_plugins))]
+        self.issuance = self._issuance()
+        self.crls = CrlMaker(
+            database=database,
+            authorities=self.authorities,
+            signers=self.signers,
+            audit=self.audit,
+            events=self.events,
+            clock=clock,
+        )
+        self.enrollment = self._enrollment()
+        self.ceremony, self.succession = self._ceremonies()
+        self._authenticators: Sequence[Authenticator] = items(
+            plugins.authenticators(self.for_plugins)
+        )
+        self.events.add(items(plugins.observers(self.for_plugins)))
+
+    def _issuance(self) -> Issuance:
+        return Issuance(
+            database=self.database,
+            signers=self.signers,
+            audit=self.audit,
+            events=self.events,
+            clock=self.clock,
+            entropy=self.entropy,
+            node=self.host.server.node,
+        )
+
+    def _enrollment(self) -> Enrollment:
+        preparation = Preparation(
+            urls=self.urls,
+            keys=KeyPolicy(key_lists(self.host)),
+            lints=self.lints,
+            providers=items(self.plugins.extension_providers(self.for_plugins)),
+            next_serial=self.issuance.next_serial,
+            clock=self.clock,
+        )
+        return Enrollment(
+            database=self.database,
+            authorities=self.authorities,
+            templates=self.templates,
+            preparation=preparation,
+            issuance=self.issuance,
+            waiting=self.requests,
+            revocations=self.revocations,
+            validators=items(self.plugins.validators(self.for_plugins)),
+            clock=self.clock,
+        )
+
+    def _ceremonies(self) -> tuple[Ceremony, Succession]:
+        certificates = CaCertificates(self.urls, self.lints, self.issuance.next_serial, self.clock)
+        ceremony = Ceremony(
+            database=self.database,
+            authorities=self.authorities,
+            signers=self.signers,
+            certificates=certificates,
+            issuance=self.issuance,
+            audit=self.audit,
+            clock=self.clock,
+        )
+        succession = Succession(
+            database=self.database,
+            authorities=self.authorities,
+            certificates=certificates,
+            issuance=self.issuance,
+            ceremony=ceremony,
+            audit=self.audit,
+            clock=self.clock,
+        )
+        return ceremony, succession
+
+    def settings(self, model: type[PluginSettings]) -> PluginSettings:
+        """See the protocol."""
+        for checked in self._plugin_settings.values():
+            if type(checked) is model:
+                return checked
+        raise ConfigurationError(f"no enabled plugin registered the settings {model.__name__}")
+
+    def base_url(self, service: str) -> str | None:
+        """See the protocol; a plain listener is preferred, for what must not need TLS."""
+        named = self.host.server.base_urls.get(service)
+        if named is not None:
+            return named
+        serving = [one for one in self.host.listeners.values() if service in one.serve]
+        serving = [one for one in serving if one.unix_path is None]
+        if not serving:
+            return None
+        listener = min(serving, key=lambda one: one.tls is not None)
+        address, port = listener.address
+        scheme, usual = ("https", 443) if listener.tls else ("http", 80)
+        name = self.host.server.hostname or address
+        host = f"[{name}]" if ":" in name else name
+        return f"{scheme}://{host}" if port == usual else f"{scheme}://{host}:{port}"
+
+    def authenticate(
+        self, request: falcon.Request, methods: Sequence[str] | None = None
+    ) -> Requester:
+        """See the protocol."""
+        return first_credential(self._authenticators, request, methods)
+
+    def enroll(self, request: EnrollmentRequest) -> Issued | Pending:
+        """See the protocol."""
+        return self.enrollment.enroll(request)
+
+    def revoke(
+        self, record: CertificateRecord, revocation: Revocation, actor: str
+    ) -> CertificateRecord:
+        """See the protocol."""
+        return self.revocations.revoke(record, revocation, actor)
+
+    def release(self, record: CertificateRecord, actor: str) -> CertificateRecord:
+        """See the protocol."""
+        return self.revocations.release(record, actor)
+
+
+def key_lists(host: HostSettings) -> list[KeyList]:
+    """Return the lists of keys that are never certified: ours, and those of the settings."""
+    return [built_in_key_list(), *(read_key_list(host.path(one)) for one in host.keys.refused)]
+
+
+def items(offers: list[tuple[str, Item]]) -> list[Item]:
+    """Return what plugins offered, without their names."""
+    return [item for _, item in offers]
+
+
+def _backends(offers: list[tuple[str, SignerBackend]]) -> SignerRegistry:
+    return SignerRegistry({backend.scheme: backend for _, backend in offers})

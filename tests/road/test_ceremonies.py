@@ -1,0 +1,333 @@
+"""Authorities are made, signed elsewhere, imported, renewed, rekeyed and cross-signed."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.verification import PolicyBuilder, Store
+
+from pikaserver.api.certificates import CertificateQuery, Revocation, RevocationReason
+from pikaserver.api.errors import Conflict, KeyUnavailable, RequestRejected
+from pikaserver.api.issuance import EnrollmentRequest, Requester
+from pikaserver.api.signing import KeyReference
+from pikaserver.asn1.algorithms import default_algorithm
+from pikaserver.asn1.csr import read_csr, verify_possession
+from pikaserver.authority import issuance
+from pikaserver.authority.ca_certificates import CaContent
+from pikaserver.authority.ceremony import AuthorityPlan
+from pikaserver.testing.clock import FrozenClock
+from pikaserver.testing.servers import make_server
+
+
+def plan(name, key_type="ec-p256", **content):
+    subject = x509.Name.from_rfc4514_string(f"CN={name or 'nameless'},O=Example")
+    return AuthorityPlan(
+        name=name,
+        content=CaContent(subject, **content),
+        key_type=key_type,
+        key=KeyReference("software", f"{name}-key"),
+        algorithm=default_algorithm(key_type),
+    )
+
+
+def current(server, name):
+    return server.authorities.key(name)
+
+
+def verified(server, leaf, root):
+    """Build the path with cryptography's own verifier."""
+    verifier = PolicyBuilder().store(Store([root])).time(server.clock()).build_client_verifier
+    others = [key.certificate for key in server.authorities.all_keys()]
+    others += [
+        x509.load_der_x509_certificate(other)
+        for key in server.authorities.all_keys()
+        for other in key.generation.others
+    ]
+    return verifier().verify(leaf, others).chain
+
+
+def enrol(server, make_csr, name, template="device"):
+    request = EnrollmentRequest(make_csr(name), Requester("t", "operator"), template, "cli")
+    return x509.load_der_x509_certificate(server.enroll(request).certificate)
+
+
+@pytest.mark.parametrize(
+    "key_type", ["rsa-2048", "ec-p384", "ec-p521", "ed25519", "ed448", "ml-dsa-44", "ml-dsa-65"]
+)
+def test_a_hierarchy_of_every_key_type_signs_itself(server, key_type):
+    """Root and subordinate verify with another implementation's path check."""
+    root, sub = f"root-{key_type}", f"sub-{key_type}"
+    server.ceremony.create_root(plan(root, key_type, path_length=1), "test")
+
+    server.ceremony.create_subordinate(plan(sub, key_type, path_length=0), root, "test")
+
+    below, above = current(server, sub).certificate, current(server, root).certificate
+    below.verify_directly_issued_by(above)
+    above.verify_directly_issued_by(above)
+    assert below.not_valid_after_utc <= above.not_valid_after_utc
+
+
+def test_every_ca_certificate_is_in_the_database(server):
+    """P1 holds for ceremonies, too."""
+    server.ceremony.create_root(plan("recorded"), "test")
+
+    found = server.certificates.find(CertificateQuery(subject="recorded"))
+
+    assert [current(server, "recorded").generation.certificate] == [
+        record.certificate for record in found
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "A", "a.g1", "-a", "a/b", "x" * 64])
+def test_a_name_that_would_not_do_in_a_url_is_refused(server, name):
+    with pytest.raises(RequestRejected, match="name"):
+        server.ceremony.create_root(plan(name), "test")
+
+
+def test_a_name_is_given_once(server):
+    with pytest.raises(Conflict, match="already"):
+        server.ceremony.create_root(plan("root"), "test")
+
+
+def test_a_root_whose_signature_failed_is_finished_by_the_same_words(server, monkeypatch):
+    """Its key may have been away, or the process killed: nothing has to be mended by hand."""
+    wanted = plan("late-root", path_length=0)
+    with monkeypatch.context() as patched:
+        patched.setattr(issuance, "sign_tbs", refuse_to_sign)
+        with pytest.raises(KeyUnavailable):
+            server.ceremony.create_root(wanted, "test")
+    assert () == server.authorities.get("late-root").generations
+
+    server.ceremony.create_root(wanted, "test")
+
+    assert (
+        "CN=late-root,O=Example"
+        == current(server, "late-root").certificate.subject.rfc4514_string()
+    )
+    with pytest.raises(Conflict, match="already"):
+        server.ceremony.create_root(wanted, "test")
+
+
+def refuse_to_sign(*_words):
+    raise KeyUnavailable("the key is away")
+
+
+def test_the_path_length_above_is_obeyed(server):
+    """RFC 5280 section 4.2.1.9: below path length 0 there is no CA."""
+    with pytest.raises(RequestRejected, match="no CA below"):
+        server.ceremony.create_subordinate(plan("too-deep"), "issuing", "test")
+
+
+def test_a_child_must_not_outlive_its_issuer(server):
+    wish = plan("long", validity=timedelta(days=365 * 40))
+
+    with pytest.raises(RequestRejected, match="itself ends"):
+        server.ceremony.create_subordinate(wish, "root", "test")
+
+
+def test_name_constraints_bind_everything_below(server, make_csr):
+    """RFC 5280 section 4.2.1.10, over the whole chain and before anything is signed."""
+    wish = plan("fenced", path_length=0, permitted_names=("dns:inside.example.test",))
+    server.ceremony.create_subordinate(wish, "root", "test")
+    document = server.templates.document("web").replace('"issuing"', '"fenced"')
+    server.templates.save("fenced", document, "test")
+
+    enrol(server, make_csr, "www.inside.example.test", "fenced")
+
+    with pytest.raises(RequestRejected, match="constraints"):
+        enrol(server, make_csr, "www.outside.example.test", "fenced")
+
+
+class TestSignedElsewhere:
+    """Another CA signs: CSR out, certificate and chain in."""
+
+    @pytest.fixture
+    def elsewhere(self, tmp_path, clock):
+        with make_server(tmp_path / "other", clock=clock) as other:
+            yield other
+
+    def sign(self, elsewhere, csr, name="from-elsewhere"):
+        request = read_csr(csr)
+        verify_possession(request)
+        authority = elsewhere.authorities.issuing_key("root")
+        content = CaContent(request.subject, path_length=0)
+        draft = elsewhere.ceremony.certificates.subordinate(content, request.public_key, authority)
+        record = elsewhere.issuance.issue(draft)
+        return [
+            x509.load_der_x509_certificate(record.certificate),
+            authority.certificate,
+        ]
+
+    def test_it_becomes_an_authority(self, server, elsewhere, make_csr):
+        csr = server.ceremony.create_waiting(plan("waiting"), "test")
+        assert csr == server.authorities.get("waiting").waiting_csr
+
+        server.ceremony.import_signed("waiting", self.sign(elsewhere, csr), "test")
+
+        document = server.templates.document("web").replace('"issuing"', '"waiting"')
+        server.templates.save("waiting", document, "test")
+        leaf = enrol(server, make_csr, "below.example.test", "waiting")
+        leaf.verify_directly_issued_by(current(server, "waiting").certificate)
+        assert 1 == len(current(server, "waiting").generation.chain)
+
+    def test_a_foreign_key_is_refused(self, server, elsewhere):
+        server.ceremony.create_waiting(plan("foreign"), "test")
+        other = elsewhere.ceremony.create_waiting(plan("other-key"), "test")
+
+        with pytest.raises(RequestRejected, match="key"):
+            server.ceremony.import_signed("foreign", self.sign(elsewhere, other), "test")
+
+    def test_an_incomplete_chain_is_refused(self, server, elsewhere):
+        csr = server.ceremony.create_waiting(plan("orphan"), "test")
+
+        with pytest.raises(RequestRejected, match="missing"):
+            server.ceremony.import_signed("orphan", self.sign(elsewhere, csr)[:1], "test")
+
+    def test_a_leaf_is_no_authority(self, server, elsewhere):
+        csr = server.ceremony.create_waiting(plan("leafy"), "test")
+        request = EnrollmentRequest(
+            replace(read_csr(csr)), Requester("t", "operator"), "device", "cli"
+        )
+        issued = elsewhere.enroll(request)
+        chain = [x509.load_der_x509_certificate(one) for one in (issued.certificate, *issued.chain)]
+
+        with pytest.raises(RequestRejected, match="not one of a CA"):
+            server.ceremony.import_signed("leafy", chain, "test")
+
+
+def test_an_existing_key_and_certificate_are_taken_over(server, tmp_path, clock, make_csr):
+    """Migration: the old CA's key and certificate go on signing here."""
+    with make_server(tmp_path / "old", clock=clock) as old:
+        backend = old.signers.backend(KeyReference("software", "x"))
+        reference = KeyReference("software", "movable")
+        backend.generate(reference, "ec-p256", exportable=True)
+        wish = replace(plan("movable"), key=reference)
+        old.ceremony.create_root(wish, "test")
+        pkcs8 = backend.export_key(reference)
+        certificate = current(old, "movable").certificate
+    server.signers.backend(reference).import_key(reference, pkcs8, exportable=False)
+
+    server.ceremony.import_existing(wish, [certificate], "test")
+
+    server.templates.save(
+        "movable", server.templates.document("web").replace('"issuing"', '"movable"'), "test"
+    )
+    leaf = enrol(server, make_csr, "moved.example.test", "movable")
+    leaf.verify_directly_issued_by(certificate)
+
+
+class TestSuccession:
+    """Renewal keeps the key; a new key keeps the old one's certificates valid."""
+
+    @pytest.fixture
+    def house(self, tmp_path):
+        with make_server(tmp_path / "house", clock=FrozenClock()) as made:
+            yield made
+
+    def test_renewal_keeps_the_key_and_the_old_certificate(self, house, make_csr):
+        before = current(house, "issuing")
+        leaf = enrol(house, make_csr, "early.example.test")
+        house.clock.advance(timedelta(days=1000))
+
+        house.succession.renew("issuing", "test")
+
+        after = current(house, "issuing")
+        assert before.public_key == after.public_key
+        assert before.generation.certificate in after.generation.others
+        assert after.certificate.not_valid_after_utc > before.certificate.not_valid_after_utc
+        leaf.verify_directly_issued_by(after.certificate)
+
+    def test_a_renewed_root_signs_itself_again(self, house):
+        house.clock.advance(timedelta(days=1000))
+
+        house.succession.renew("root", "test")
+
+        root = current(house, "root").certificate
+        root.verify_directly_issued_by(root)
+        current(house, "issuing").certificate.verify_directly_issued_by(root)
+
+    def test_a_new_key_is_a_new_generation_and_both_are_served(self, house, make_csr):
+        old = enrol(house, make_csr, "old.example.test")
+        wish = replace(plan("issuing", "ec-p384"), key=KeyReference("software", "issuing-2"))
+
+        house.succession.rekey("issuing", wish, "test")
+
+        new = enrol(house, make_csr, "new.example.test")
+        generations = house.authorities.get("issuing").generations
+        assert [2, 1] == [generation.number for generation in generations]
+        assert [True, False] == [generation.current for generation in generations]
+        root = current(house, "root").certificate
+        for leaf in (old, new):
+            assert 3 == len(verified(house, leaf, root))
+        assert {1, 2} == {crl.generation for crl in house.crls.issue("issuing")}
+
+    def test_a_new_root_is_reached_from_the_old_one_and_back(self, house, make_csr):
+        """RFC 4210 section 4.4: NewWithOld and OldWithNew."""
+        first = current(house, "root").certificate
+        wish = replace(plan("root"), key=KeyReference("software", "root-2"))
+        before = enrol(house, make_csr, "before.example.test")
+
+        house.succession.rekey("root", wish, "test")
+        house.succession.renew("issuing", "test")
+
+        second = current(house, "root").certificate
+        after = enrol(house, make_csr, "after.example.test")
+        for leaf in (before, after):
+            for anchor in (first, second):
+                assert leaf == verified(house, leaf, anchor)[0]
+
+    def test_a_revoked_authority_signs_nothing_until_it_has_a_new_key(self, house, make_csr):
+        """Whoever trusts the CRL above would refuse all of it."""
+        own = house.certificates.by_certificate(current(house, "issuing").generation.certificate)
+        house.revoke(own, Revocation(house.clock(), RevocationReason.CA_COMPROMISE), "test")
+        with pytest.raises(Conflict, match="revoked"):
+            enrol(house, make_csr, "refused.example.test")
+        with pytest.raises(Conflict, match="revoked"):
+            house.succession.renew("issuing", "test")
+        wish = replace(plan("issuing"), key=KeyReference("software", "issuing-2"))
+
+        house.succession.rekey("issuing", wish, "test")
+
+        leaf = enrol(house, make_csr, "again.example.test")
+        leaf.verify_directly_issued_by(current(house, "issuing").certificate)
+
+    def test_a_cross_certificate_opens_another_way_up(self, house, make_csr):
+        house.ceremony.create_root(plan("second"), "test")
+        leaf = enrol(house, make_csr, "cross.example.test")
+
+        house.succession.cross_sign(current(house, "root").certificate, "second", "test")
+
+        anchor = current(house, "second").certificate
+        assert 4 == len(verified(house, leaf, anchor))
+
+    def test_only_what_proves_its_key_is_cross_signed(self, house):
+        with pytest.raises(RequestRejected, match="proves its key"):
+            house.succession.cross_sign(current(house, "issuing").certificate, "root", "test")
+
+    def test_a_csr_over_the_current_key_verifies(self, house):
+        csr = read_csr(house.succession.csr("issuing", "test"))
+
+        verify_possession(csr)
+        assert current(house, "issuing").public_key == csr.public_key
+        assert current(house, "issuing").certificate.subject == csr.subject
+
+
+def test_settings_change_what_certificates_point_to(server, make_csr):
+    before = server.authorities.settings("issuing")
+    changed = before.model_copy(update={"crl_urls": ("http://crl.example.test/issuing.crl",)})
+    server.ceremony.save_settings("issuing", changed, "test")
+    try:
+        leaf = enrol(server, make_csr, "pointer.example.test")
+    finally:
+        server.ceremony.save_settings("issuing", before, "test")
+
+    points = leaf.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    assert "http://crl.example.test/issuing.crl" == points[0].full_name[0].value
+
+
+def test_der_and_pem_of_what_was_made_are_the_same(server):
+    certificate = current(server, "root").certificate
+
+    assert current(server, "root").generation.certificate == certificate.public_bytes(Encoding.DER)
