@@ -1,0 +1,1 @@
+"""CRLs, authority certificates and chains for download."""
