@@ -1,0 +1,371 @@
+"""Authorities are made, brought, changed, renewed and handed out by command."""
+
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
+
+from pikaserver.asn1.cms import read_certificates_only
+
+
+def certificate_of(shell, name):
+    return x509.load_pem_x509_certificate(shell("ca", "show", name, "-o", "pem").octets)
+
+
+def value_of(certificate, kind):
+    return certificate.extensions.get_extension_for_class(kind).value
+
+
+def sign(csr, key, name, *, days=100, ca=True, path_length=None):
+    """Do what a CA elsewhere does with a CSR."""
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(csr.subject)
+        .issuer_name(name)
+        .public_key(csr.public_key())
+        .serial_number(7)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(csr.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+class OtherCa:
+    """A root that this server knows nothing of."""
+
+    def __init__(self, name="CN=Elsewhere"):
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name.from_rfc4514_string(name)
+        builder = x509.CertificateSigningRequestBuilder().subject_name(self.name)
+        self.certificate = sign(builder.sign(self.key, hashes.SHA256()), self.key, self.name)
+
+    @property
+    def pem(self):
+        """The certificate in PEM."""
+        return self.certificate.public_bytes(Encoding.PEM)
+
+
+@pytest.fixture
+def elsewhere():
+    return OtherCa()
+
+
+def test_the_authorities_are_listed(shell):
+    """With what an operator wants to know at one glance."""
+    found = {row["name"]: row for row in shell.json("ca", "list")}
+
+    assert "itself" == found["root"]["issuer"]
+    assert "enabled" == found["issuing"]["state"]
+    assert found["root"]["subject"] == found["issuing"]["issuer"]
+
+
+def test_a_root_says_what_its_options_said(shell):
+    """Subject, key, hash, validity, path length and constraints."""
+    shell(
+        *("ca", "create", "plant", "--subject", "CN=Plant Root,O=Acme,C=CH"),
+        *("--key", "ec-p384", "--hash", "sha512", "--validity", "5y", "--path-length", "1"),
+        *("--permit", "dns:example.com", "--exclude", "ip:10.0.0.0/8", "--digital-signature"),
+    )
+
+    made = certificate_of(shell, "plant")
+    constraints = value_of(made, x509.NameConstraints)
+    assert "CN=Plant Root,O=Acme,C=CH" == made.subject.rfc4514_string()
+    assert "secp384r1" == made.public_key().curve.name
+    assert "sha512" == made.signature_hash_algorithm.name
+    assert 5 * 365 == round(
+        (made.not_valid_after_utc - made.not_valid_before_utc).total_seconds() / 86400
+    )
+    assert 1 == value_of(made, x509.BasicConstraints).path_length
+    assert [x509.DNSName("example.com")] == constraints.permitted_subtrees
+    assert "10.0.0.0/8" == str(constraints.excluded_subtrees[0].value)
+    assert value_of(made, x509.KeyUsage).digital_signature
+
+
+def test_a_subordinate_stands_below_its_issuer(shell):
+    """And never outlives it."""
+    shell(
+        "ca",
+        "create",
+        "line-1",
+        "--issuer",
+        "root",
+        "--subject",
+        "CN=Line 1",
+        "--policy",
+        "2.5.29.32.0",
+    )
+
+    made, root = certificate_of(shell, "line-1"), certificate_of(shell, "root")
+    made.verify_directly_issued_by(root)
+    assert made.not_valid_after_utc <= root.not_valid_after_utc
+    assert (
+        "2.5.29.32.0" == value_of(made, x509.CertificatePolicies)[0].policy_identifier.dotted_string
+    )
+
+
+def test_rsa_pss_is_a_choice(shell):
+    """RSA-PSS with the hash that was asked."""
+    row = shell.json(
+        *(
+            "ca",
+            "create",
+            "pss",
+            "--subject",
+            "CN=PSS",
+            "--key",
+            "rsa-2048",
+            "--pss",
+            "--hash",
+            "sha384",
+        )
+    )
+
+    assert ("rsa-2048", "rsa-pss-sha384") == (row["key_type"], row["algorithm"])
+
+
+def test_a_key_that_is_there_is_taken(shell):
+    """With its own type, whatever is the default."""
+    shell("key", "generate", "software:special", "--type", "ed25519")
+
+    row = shell.json(
+        "ca", "create", "special", "--subject", "CN=Special", "--key-ref", "software:special"
+    )
+
+    assert ("software:special", "ed25519") == (row["key"], row["key_type"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (("--subject", "CN=A", "--issuer", "root", "--csr"), 2, "exclude each other"),
+        (("--subject", "CN=A", "--issuer", "nobody"), 3, "no authority 'nobody'"),
+        (("--subject", "CN=A", "--issuer", "issuing"), 1, "may have no CA below it"),
+        (("--subject", "CN=A", "--issuer", "root", "--path-length", "5"), 1, "path length"),
+        (("--subject", "Acme"), 1, "is not a subject like"),
+        (("--subject", "CN=A", "--policy", "x"), 1, "is no OID"),
+        (("--subject", "CN=A", "--key", "ed25519", "--hash", "sha256"), 1, "no choice of hash"),
+        (("--subject", "CN=A", "--crl-every", "2w"), 1, "times without a CRL"),
+        (("--subject", "CN=A", "--crl-url", "https://x/"), 2, "http:// or ldap://"),
+        (("--subject", "CN=A", "--key-ref", "tpm:1"), 3, "keys of scheme 'tpm'"),
+        (("--subject", "CN=A", "--key-ref", "one"), 5, "not a key reference"),
+        ((), 2, "--subject"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(shell, words, code, why):
+    """And leaves no authority behind."""
+    answer = shell.try_("ca", "create", "broken", *words)
+
+    assert code == answer.code
+    assert why in answer.errors
+    assert 3 == shell.try_("ca", "show", "broken").code
+
+
+def test_a_name_is_used_once(shell):
+    """The second authority of a name is a conflict."""
+    answer = shell.try_("ca", "create", "root", "--subject", "CN=Second")
+
+    assert 7 == answer.code
+
+
+def test_another_ca_can_sign(shell, elsewhere):
+    """A CSR goes out; the certificate and its chain come back, in whatever order."""
+    csr = x509.load_pem_x509_csr(
+        shell("ca", "create", "outer", "--csr", "--subject", "CN=Outer,O=Acme").octets
+    )
+    assert "waiting" in shell.json("ca", "show", "outer")["state"]
+    assert csr == x509.load_pem_x509_csr(shell("ca", "csr", "outer").octets)
+
+    certificate = sign(csr, elsewhere.key, elsewhere.name).public_bytes(Encoding.DER)
+    files = shell.file("root.pem", elsewhere.pem), shell.file("outer.der", certificate)
+    row = shell.json("ca", "import-signed", "outer", *files)
+
+    assert ("enabled", "CN=Elsewhere") == (row["state"], row["issuer"])
+    chain = x509.load_pem_x509_certificates(shell("ca", "export", "outer", "--chain").octets)
+    assert ["CN=Outer,O=Acme", "CN=Elsewhere"] == [one.subject.rfc4514_string() for one in chain]
+
+
+def test_what_is_signed_elsewhere_is_renewed_and_rekeyed_there(shell, elsewhere):
+    """Renewal points to the CSR; a new key waits, and the old one goes on until then."""
+    other = shell.file("root.pem", elsewhere.pem)
+
+    def sign_and_import():
+        csr = x509.load_pem_x509_csr(shell("ca", "csr", "abroad").octets)
+        signed = sign(csr, elsewhere.key, elsewhere.name).public_bytes(Encoding.PEM)
+        shell("ca", "import-signed", "abroad", shell.file("abroad.pem", signed), other)
+        return csr.public_key()
+
+    shell("ca", "create", "abroad", "--csr", "--subject", "CN=Abroad")
+    first = sign_and_import()
+    renewal = shell.try_("ca", "renew", "abroad")
+    hint = shell("ca", "rekey", "abroad").errors
+    waiting = shell.json("ca", "show", "abroad")["waiting"]
+    before = certificate_of(shell, "abroad").public_key()
+    second = sign_and_import()
+
+    assert (7, True) == (renewal.code, "ca import-signed" in renewal.errors)
+    assert "ca csr abroad" in hint
+    assert "ca import-signed" in waiting
+    assert "waiting" not in shell.json("ca", "show", "abroad")
+    assert first == before != second == certificate_of(shell, "abroad").public_key()
+
+
+def test_a_certificate_that_is_no_ca_is_not_taken(shell, elsewhere):
+    """The check of the path says why."""
+    csr = x509.load_pem_x509_csr(
+        shell("ca", "create", "leaf", "--csr", "--subject", "CN=Leaf").octets
+    )
+    signed = sign(csr, elsewhere.key, elsewhere.name, ca=False).public_bytes(Encoding.PEM)
+
+    answer = shell.try_(
+        "ca", "import-signed", "leaf", shell.file("leaf.pem", signed + elsewhere.pem)
+    )
+
+    assert (1, True) == (answer.code, "not one of a CA" in answer.errors)
+
+
+@pytest.mark.parametrize("form", ["pem", "encrypted", "p12"])
+def test_an_authority_moves_in_with_its_key(shell, form):
+    """The key comes as PKCS#8, open or encrypted, or with its certificate as PKCS#12."""
+    other, secret = OtherCa(f"CN=Moved {form}"), shell.file("secret", "correct horse\n")
+    seal = NoEncryption() if form == "pem" else BestAvailableEncryption(b"correct horse")
+    words = ["--passphrase-file", secret] if form != "pem" else []
+    if form == "p12":
+        octets = pkcs12.serialize_key_and_certificates(
+            b"x", other.key, other.certificate, None, seal
+        )
+    else:
+        octets = other.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, seal)
+        words += ["--certificate", shell.file("moved.crt", other.pem)]
+
+    row = shell.json(
+        *("ca", "import", f"moved-{form}", "--key-file", shell.file(f"moved.{form}", octets)),
+        *words,
+    )
+
+    assert f"CN=Moved {form}" == row["subject"]
+    assert other.certificate == certificate_of(shell, f"moved-{form}")
+
+
+def test_the_same_ca_does_not_move_in_twice(shell):
+    """Each of the two would sign CRLs that lack what the other one revoked."""
+    other = OtherCa("CN=Only one")
+    key = other.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    words = ("--key-file", shell.file("one.key", key), "--certificate")
+    words = (*words, shell.file("one.pem", other.pem))
+    shell("ca", "import", "once", *words)
+
+    answer = shell.try_("ca", "import", "twice", *words)
+
+    assert 7 == answer.code
+    assert "this CA is here already: authority 'once'" in answer.errors
+    assert "software:twice-1" not in {row["key"] for row in shell.json("key", "list")}
+
+
+def test_a_key_without_its_certificate_is_not_kept(shell, elsewhere):
+    """So the next attempt finds the name free."""
+    key = elsewhere.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    words = ("ca", "import", "lost", "--key-file", shell.file("lost.key", key))
+    wrong = shell.file("wrong.pem", OtherCa().pem)
+
+    assert 1 == shell.try_(*words, "--certificate", wrong).code
+
+    assert "software:lost-1" not in {row["key"] for row in shell.json("key", "list")}
+    shell(*words, "--certificate", shell.file("right.pem", elsewhere.pem))
+
+
+def test_renewal_keeps_the_key_and_rekey_does_not(shell):
+    """The old certificate is still there after both."""
+    shell("ca", "create", "long", "--subject", "CN=Long")
+    first = certificate_of(shell, "long")
+
+    shell("ca", "renew", "long", "--validity", "30y")
+    renewed = certificate_of(shell, "long")
+    shell("ca", "rekey", "long", "--key", "ed25519")
+    rekeyed = certificate_of(shell, "long")
+
+    assert first.public_key() == renewed.public_key() != rekeyed.public_key()
+    assert renewed.not_valid_after_utc > first.not_valid_after_utc
+    details = shell.json("ca", "show", "long")
+    assert ("software:long-2", "2 of 2") == (details["key"], details["generation"])
+
+
+def test_a_cross_certificate_binds_another_ca(shell, elsewhere):
+    """Its key and name, under our root."""
+    other = shell.file("other.pem", elsewhere.pem)
+
+    octets = shell("ca", "cross-sign", "root", "--certificate", other).octets
+
+    cross = x509.load_pem_x509_certificate(octets)
+    assert elsewhere.certificate.public_key() == cross.public_key()
+    assert certificate_of(shell, "root").subject == cross.issuer
+    assert 2 == shell.try_("ca", "cross-sign", "root").code
+
+
+def test_a_disabled_authority_issues_nothing(shell):
+    """Disabling asks first; enabling makes good again."""
+    assert 1 == shell.try_("ca", "disable", "issuing", given="n\n").code
+    shell("ca", "disable", "issuing", "--yes")
+
+    refused = shell.try_(
+        "cert", "issue", "--template", "web", "--dns", "a.example.test", "--dry-run"
+    )
+    assert "is disabled" in refused.text
+    shell("ca", "enable", "issuing")
+    shell("cert", "issue", "--template", "web", "--dns", "a.example.test", "--dry-run")
+
+
+def test_settings_change_and_go_back(shell):
+    """What is not named stays; the server's own URLs come back by --default."""
+    own = shell.json("ca", "show", "issuing")["crl_urls"]
+
+    words = (
+        "--crl-url",
+        "http://crl.example.test/1.crl",
+        "--crl-every",
+        "6h",
+        "--cps",
+        "https://x.test/cps",
+    )
+    shell("ca", "set", "issuing", *words)
+    changed = shell.json("ca", "set", "issuing", "--crl-validity", "3d")
+    back = shell.json("ca", "set", "issuing", "--default", "crl-url", "--default", "cps")
+
+    assert ["http://crl.example.test/1.crl"] == changed["crl_urls"]
+    assert ("6h", "3d", "https://x.test/cps") == (
+        changed["crl_every"],
+        changed["crl_validity"],
+        changed["cps_url"],
+    )
+    assert (own, None) == (back["crl_urls"], back["cps_url"])
+
+
+def test_exports_are_what_other_programs_read(shell):
+    """PEM, DER and PKCS#7, read by openssl."""
+    der = shell("ca", "export", "issuing", "--format", "der").octets
+    bag = shell("ca", "export", "issuing", "--chain", "--format", "p7b").octets
+    pem = shell.folder / "chain.pem"
+    shell("ca", "export", "issuing", "--chain", "--out", pem)
+
+    assert der == read_certificates_only(bag)[0]
+    assert 2 == pem.read_text().count("BEGIN CERTIFICATE")
+    printed = subprocess.run(
+        ["openssl", "pkcs7", "-inform", "DER", "-print_certs", "-noout"],
+        input=bag,
+        capture_output=True,
+        check=True,
+    )
+    assert 2 == printed.stdout.count(b"subject=")
+    assert 1 == shell.try_("ca", "export", "issuing", "--chain", "--format", "der").code
