@@ -1,0 +1,68 @@
+"""Writes ``reference/cli.md``: every command and option, as the code says them.
+
+``python docs/cli_reference.py`` prints the page; a test keeps the file equal to it.
+"""
+
+from collections.abc import Iterator
+
+import click
+
+from pikaserver.cli.main import load_noun
+from pikaserver.cli.place import place_parameters
+from pikaserver.cli.registry import NOUNS
+
+HEAD = """# All commands
+
+Written by `docs/cli_reference.py` from the code.  What is common to all stands in
+[Command line](command-line.md).
+
+These options are the same everywhere and left out below: `--data DIR`, `--config FILE`, `--debug`,
+`--help`, and `-o`, `--output`, which every command takes that does not write a file.
+"""
+COMMON = {"output", *(str(parameter.name) for parameter in place_parameters())}
+
+
+def page() -> str:
+    """Return the whole page."""
+    return "\n".join([HEAD, *(line for noun in NOUNS for line in _noun(noun.name))])
+
+
+def _noun(name: str) -> Iterator[str]:
+    command = load_noun(next(noun for noun in NOUNS if noun.name == name))
+    if not isinstance(command, click.Group):
+        yield from _command(f"pikaserver {name}", command, "##")
+        return
+    yield f"## `pikaserver {name}`\n"
+    yield f"{_text(command)}\n"
+    for verb, inner in sorted(command.commands.items()):
+        yield from _command(f"pikaserver {name} {verb}", inner, "###")
+
+
+def _command(path: str, command: click.Command, level: str) -> Iterator[str]:
+    context = click.Context(command, info_name=path)
+    arguments = [
+        one.make_metavar(context) for one in command.params if isinstance(one, click.Argument)
+    ]
+    yield f"{level} `{' '.join([path, *arguments])}`\n"
+    yield f"{_text(command)}\n"
+    options = [
+        one for one in command.params if isinstance(one, click.Option) and one.name not in COMMON
+    ]
+    records = [record for option in options if (record := option.get_help_record(context))]
+    if records:
+        yield "| option | |"
+        yield "|---|---|"
+        yield from (f"| `{_cell(words)}` | {_cell(text)} |" for words, text in records)
+        yield ""
+
+
+def _text(command: click.Command) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in (command.help or "").split("\n\n"))
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+if __name__ == "__main__":
+    click.echo(page(), nl=False)

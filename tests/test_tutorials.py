@@ -1,0 +1,125 @@
+"""The tutorials are true: their commands run, in order, and print what the page says.
+
+Blocks with the caption "First terminal" start a server, those with "Second terminal" are run one
+after the other.  Lines that begin with ``$`` are commands, the others are what they print; ``…``
+stands for any text.  Ports are replaced by free ones.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pikaserver.testing.requirements import missing, require_program
+
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "tutorials").glob("*.md"))
+BLOCK = re.compile(
+    r"^```\{code-block\} console\n:caption: (First|Second) terminal\n\n(.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+PORTS = ("8080", "8443")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Commands and what the page says that they print."""
+
+    terminal: str
+    commands: str
+    printed: str
+
+
+def blocks(page):
+    for terminal, text in BLOCK.findall(page):
+        lines = text.splitlines()
+        commands = "\n".join(line[2:] for line in lines if line.startswith("$ "))
+        printed = "\n".join(line for line in lines if line and not line.startswith("$ "))
+        yield Block(terminal, commands, printed)
+
+
+def pattern(printed):
+    """Match the lines of a page, each of which may continue, with others in between."""
+    lines = [re.escape(line).replace("…", ".*") for line in printed.splitlines()]
+    return "(.*\n)*".join(f"{line}\n" for line in lines)
+
+
+@pytest.fixture
+def environment():
+    """Give an environment in which ``pikaserver`` is the one under test."""
+    folder = Path(sys.executable).parent
+    if shutil.which("pikaserver", path=str(folder)) is None:
+        missing("an installed pikaserver", "run make test")
+    for program in ("bash", "curl", "openssl"):
+        require_program(program, package=program)
+    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.fixture
+def free_ports():
+    """Give a free port for each one of the pages."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
+    ports = [str(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return dict(zip(PORTS, ports, strict=True))
+
+
+@pytest.fixture
+def server(tmp_path, environment):
+    """Give a function that starts the server of the first terminal and waits until it is ready."""
+    started = []
+
+    def start(commands, port):
+        with (tmp_path / "server.log").open("w") as log:
+            process = subprocess.Popen(
+                ["bash", "-c", f"exec {commands}"],
+                cwd=tmp_path,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        started.append(process)
+        ready = ["curl", "-sf", "--retry", "15", "--retry-delay", "1", "--retry-all-errors"]
+        subprocess.run([*ready, f"http://127.0.0.1:{port}/readyz"], check=True, capture_output=True)
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_tutorial_does_what_it_says(page, tmp_path, environment, free_ports, server):
+    """Whoever types the commands of a page sees what the page shows."""
+    text = page.read_text()
+    for port, free in free_ports.items():
+        text = text.replace(port, free)
+
+    for block in blocks(text):
+        if block.terminal == "First":
+            server(block.commands, free_ports["8080"])
+            continue
+        run = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block.commands],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert 0 == run.returncode, f"{block.commands}\n{run.stdout}{run.stderr}"
+        assert re.search(pattern(block.printed), run.stdout), f"{block.commands}\n{run.stdout}"
+
+
+def test_every_tutorial_has_commands_that_run():
+    """A typing mistake in a caption would switch a page's test off."""
+    terminals = {page: {b.terminal for b in blocks(page.read_text())} for page in PAGES}
+
+    assert terminals
+    assert all({"First", "Second"} == found for found in terminals.values())
