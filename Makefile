@@ -57,11 +57,11 @@ demo:  ## Play the whole story with real clients and print each step
 	@PATH="$(abspath $(BIN)):$$PATH" scripts/demo
 
 bench: install  ## Measure against limits and peers; see benchmarks/README.md
-	@for script in enroll est storage livez crl audit search start; do \
+	@for script in enroll est scep storage livez ocsp tsa crl audit search start agent; do \
 	  PATH="$(abspath $(BIN)):$$PATH" "$(BIN)/python" benchmarks/$$script.py --seconds $(or $(SECONDS),3) || exit; \
 	done
 
-lock:  ## Resolve the dependencies anew and write both lock files
+lock:  ## Resolve the dependencies anew and write the lock files
 	@scripts/lock
 
 clean:  ## Remove what was built; data and the environment stay

@@ -69,3 +69,76 @@ def test_an_unknown_kind_is_refused(checkout):
 
     assert 1 == run.returncode
     assert "what is 'production'?" in run.stderr
+
+
+LOCKS = ["requirements.lock", "requirements-test.lock", "requirements-yubikey.lock"]
+
+
+@pytest.fixture
+def environment(checkout):
+    """Give an environment whose Python only notes what pip is asked to install."""
+    for name in ["pyproject.toml", *LOCKS]:
+        (checkout / name).write_text(name)
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        "#!/bin/sh\n"
+        f'echo "$*" >>"{checkout}/asked"\n'
+        f'case "$*" in *requirements-yubikey.lock) [ ! -e "{checkout}/unfit" ] ;; esac\n'
+    )
+    python.chmod(0o755)
+    return checkout
+
+
+def installed(checkout):
+    """Return what pip was asked for since the last look."""
+    asked = checkout / "asked"
+    lines = asked.read_text().splitlines() if asked.exists() else []
+    asked.unlink(missing_ok=True)
+    return [line.rpartition(" ")[2] for line in lines if " install " in line]
+
+
+def test_the_packages_for_yubikeys_come_last_and_once(environment):
+    """What succeeded is not done again, until its lock file is another one."""
+    assert 0 == set_up(environment, ".venv", "test").returncode
+    assert ["requirements-test.lock", ".", "requirements-yubikey.lock"] == installed(environment)
+
+    assert 0 == set_up(environment, ".venv", "test").returncode
+
+    assert [] == installed(environment)
+    (environment / "requirements-yubikey.lock").write_text("newer")
+    assert 0 == set_up(environment, ".venv", "test").returncode
+    assert ["requirements-yubikey.lock"] == installed(environment)
+
+
+def test_whoever_only_runs_the_server_builds_nothing(environment):
+    """A host of the server has no compiler."""
+    assert 0 == set_up(environment, ".venv", "run").returncode
+
+    assert ["requirements.lock", "."] == installed(environment)
+
+
+def test_what_cannot_be_built_is_one_loud_line_on_a_machine_of_somebody(environment):
+    """The rest is ready, and the next set-up tries only this again."""
+    (environment / "unfit").touch()
+
+    run = set_up(environment, ".venv", "test")
+
+    assert 0 == run.returncode
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("set-up: !!! NOT INSTALLED, and not tested: the packages for YubiKeys")
+    assert ".venv/.set-up-yubikey.log says why" in line
+    installed(environment)
+    (environment / "unfit").unlink()
+    assert "" == set_up(environment, ".venv", "test").stderr
+    assert ["requirements-yubikey.lock"] == installed(environment)
+
+
+def test_what_cannot_be_built_fails_the_continuous_integration(environment):
+    """Nothing may be left untested there."""
+    (environment / "unfit").touch()
+
+    run = set_up(environment, ".venv", "test", CI="true")
+
+    assert 1 == run.returncode
+    assert "the packages for YubiKeys could not be installed" in run.stderr
