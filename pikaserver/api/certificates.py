@@ -1,6 +1,6 @@
 """Authorities, certificates, their status, and CRLs, as values."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -82,6 +82,7 @@ class CertificateQuery:
     """What to look for; unset fields do not restrict.  ``after`` is the last id seen.
 
     ``fingerprint`` is SHA-256 of the certificate, ``key_hash`` of its SPKI, both in hex.
+    ``device`` is the number of a device.
     """
 
     authority: str | None = None
@@ -94,8 +95,35 @@ class CertificateQuery:
     status: CertificateStatus | None = None
     expires_after: datetime | None = None
     expires_before: datetime | None = None
+    device: int | None = None
     after: int | None = None
     limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOctets:
+    """One certificate as its signer saw it: ``tbs_hash`` is the SHA-256 of what was signed.
+
+    ``state`` is ``issued``; ``intent`` or ``awaiting``: it may have been signed; ``abandoned``.
+    """
+
+    serial: int
+    tbs_hash: bytes
+    state: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SerialStatus:
+    """What a status service has to know of a serial number that is taken.
+
+    ``issued`` is false while the serial is only reserved: its signature may exist, but nobody
+    was given the certificate.
+    """
+
+    issued: bool
+    not_after: datetime
+    revocation: Revocation | None
 
 
 class Certificates(Protocol):
@@ -118,6 +146,17 @@ class Certificates(Protocol):
 
         Raises:
             NotFound: it is not one that we issued.
+        """
+        ...
+
+    def signed_octets(self, generation_id: int) -> Iterator[SignedOctets]:
+        """Yield what the key of a generation was asked to sign, certificates only."""
+        ...
+
+    def status(self, generation_id: int, serials: Collection[int]) -> Mapping[int, SerialStatus]:
+        """Return what is known of these serials; one that was never taken is left out.
+
+        As quick as the database can be: a few serials are looked up in one view of it.
         """
         ...
 
@@ -169,53 +208,4 @@ class Authorities(Protocol):
         Raises:
             NotFound: no such authority.
         """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class CrlRecord:
-    """One CRL as it was signed; ``crl`` is DER."""
-
-    authority: str
-    generation: int
-    number: int
-    this_update: datetime
-    next_update: datetime
-    entries: int
-    crl: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class CrlSummary:
-    """What is known of a CRL without its octets, which may be many."""
-
-    authority: str
-    generation: int
-    number: int
-    this_update: datetime
-    next_update: datetime
-    entries: int
-
-
-class Crls(Protocol):
-    """Reading and making CRLs."""
-
-    def latest(self, authority: str, generation: int | None = None) -> CrlRecord:
-        """Return the newest CRL of a generation, by default the current one.
-
-        Raises:
-            NotFound: no such authority, or nothing was signed yet.
-        """
-        ...
-
-    def summaries(self) -> Sequence[CrlSummary]:
-        """Return the newest CRL of each generation that still gets one, without the octets."""
-        ...
-
-    def issue(self, authority: str) -> Sequence[CrlRecord]:
-        """Sign a fresh CRL for every generation that has a key and unexpired certificates."""
-        ...
-
-    def issue_due(self) -> Sequence[CrlRecord]:
-        """Sign the CRLs whose time has come or whose authority revoked something since."""
         ...

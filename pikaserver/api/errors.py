@@ -4,6 +4,7 @@
 
     PikaserverError
     ├── MalformedRequest        the octets cannot be read                       400
+    │   └── AlgorithmRefused    they name an algorithm that is not accepted
     ├── NotAuthenticated        no credential, or one that is wrong or spent    401
     ├── NotAllowed              known, but without the right                    403
     ├── RequestRejected         readable and allowed to ask, refused by a rule  422
@@ -13,6 +14,7 @@
     ├── TooManyRequests         ask again after ``retry_after``                 429
     ├── Unavailable             ask again after ``retry_after``                 503
     │   ├── KeyUnavailable      the key cannot sign now
+    │   │   └── SignaturePending    it waits for approvals; ask with the same octets again
     │   └── StorageUnavailable  nothing can be stored durably now
     ├── SignatureFaulty         a signature did not verify; nothing left        500
     └── ConfigurationError      the server does not start
@@ -38,6 +40,10 @@ class PikaserverError(Exception):
 
 class MalformedRequest(PikaserverError):
     """The octets are not what the protocol says they are."""
+
+
+class AlgorithmRefused(MalformedRequest):
+    """The octets name an algorithm that is unknown, or too weak to be accepted here."""
 
 
 class NotAuthenticated(PikaserverError):
@@ -86,6 +92,17 @@ class Unavailable(PikaserverError):
 
 class KeyUnavailable(Unavailable):
     """The key cannot sign now: locked, absent, or behind a line that is down."""
+
+
+class SignaturePending(KeyUnavailable):
+    """Who keeps the key has the octets and will answer later, to the same octets only.
+
+    ``approval`` is the SHA-256 of the octets where people have to approve them, else ``None``.
+    """
+
+    def __init__(self, why: str, approval: bytes | None = None, retry_after: int = 30) -> None:
+        super().__init__(why, retry_after)
+        self.approval = approval
 
 
 class StorageUnavailable(Unavailable):

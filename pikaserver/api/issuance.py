@@ -77,6 +77,8 @@ class EnrollmentRequest:
 
     ``door`` is the service by which it came.  ``renews`` is the certificate that this one
     follows: subject and names stay.  A repeated ``transaction`` gets the first outcome.
+    With ``approval`` a person decides, even where the template does not ask for one.
+    ``model`` is what the requester says of its make; it is shown to people and decides nothing.
     """
 
     csr: CertificationRequest
@@ -86,6 +88,8 @@ class EnrollmentRequest:
     renews: CertificateRecord | None = None
     validity: timedelta | None = None
     transaction: str | None = None
+    approval: bool = False
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

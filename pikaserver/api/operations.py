@@ -1,12 +1,15 @@
-"""Work beside the requests: jobs, events and their observers, health, metrics, publishers."""
+"""Work beside the requests: jobs, events and their observers, the audit trail, health, metrics."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from pikaserver.api.certificates import CertificateRecord, CrlRecord
+from sqlalchemy import Connection
+
+from pikaserver.api.certificates import CertificateRecord
+from pikaserver.api.crls import CrlRecord
 
 Clock = Callable[[], datetime]
 """The one source of time: aware, UTC."""
@@ -53,7 +56,16 @@ class RequestWaiting:
     template: str
 
 
-Event = CertificateIssued | CertificateRevoked | CrlIssued | RequestWaiting
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that a person should look at now; ``name`` is like ``agents.journal-differs``."""
+
+    name: str
+    text: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+Event = CertificateIssued | CertificateRevoked | CrlIssued | RequestWaiting | Alarm
 
 
 class Observer(Protocol):
@@ -61,19 +73,6 @@ class Observer(Protocol):
 
     def notice(self, event: Event) -> None:
         """Take note of what happened."""
-        ...
-
-
-class Publisher(Protocol):
-    """Pushes fresh CRLs to where relying parties look."""
-
-    @property
-    def name(self) -> str:
-        """What logs call it."""
-        ...
-
-    def publish(self, crl: CrlRecord) -> None:
-        """Push one CRL; a failure is logged and tried again with the next one."""
         ...
 
 
@@ -89,6 +88,33 @@ class AuditRecord:
     fields: Mapping[str, object]
     previous: bytes
     hash: bytes
+
+
+AuditField = str | int | bool | None | list[str]
+
+
+class Audit(Protocol):
+    """Writing to the trail."""
+
+    def record(self, connection: Connection, event: str, actor: str, **fields: AuditField) -> None:
+        """Append one line; it becomes durable together with the deed, or not at all."""
+        ...
+
+
+class Secrets(Protocol):
+    """Sealing what a plugin has to store, under the key-encryption key of the server."""
+
+    def seal(self, purpose: str, plain: bytes) -> bytes:
+        """Return the octets sealed; they open for the same purpose only."""
+        ...
+
+    def open(self, purpose: str, sealed: bytes) -> bytes:
+        """Return what was sealed.
+
+        Raises:
+            KeyUnavailable: it was sealed for another purpose or by another server, or altered.
+        """
+        ...
 
 
 class AuditSink(Protocol):

@@ -10,12 +10,17 @@ from pikaserver.api.certificates import (
     Authorities,
     CertificateRecord,
     Certificates,
-    Crls,
     Revocation,
 )
 from pikaserver.api.codes import EnrollmentCodes
+from pikaserver.api.crls import Crls
+from pikaserver.api.devices import Devices
+from pikaserver.api.generated_keys import KeyGenerator
 from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester, Requests
-from pikaserver.api.operations import Clock, Entropy
+from pikaserver.api.lockouts import Lockouts
+from pikaserver.api.operations import Audit, Clock, Entropy, Event, Secrets
+from pikaserver.api.renewal import Renewals
+from pikaserver.api.services import ServiceKeys
 from pikaserver.api.storage import Database
 from pikaserver.api.templates import Template
 
@@ -61,6 +66,21 @@ class Server(Protocol):
         ...
 
     @property
+    def audit(self) -> Audit:
+        """The audit trail, for lines beside the plugin's own deeds."""
+        ...
+
+    @property
+    def secrets(self) -> Secrets:
+        """Sealing, for secrets in the plugin's own tables."""
+        ...
+
+    @property
+    def services(self) -> ServiceKeys:
+        """The keys that the server's own services answer with."""
+        ...
+
+    @property
     def authorities(self) -> Authorities:
         """The authorities and their certificates."""
         ...
@@ -86,8 +106,37 @@ class Server(Protocol):
         ...
 
     @property
+    def lockouts(self) -> Lockouts:
+        """The counts of wrong guesses."""
+        ...
+
+    @property
     def requests(self) -> Requests:
         """The requests that wait, or waited, for a person."""
+        ...
+
+    @property
+    def renewals(self) -> Renewals:
+        """When certificates should be renewed."""
+        ...
+
+    @property
+    def devices(self) -> Devices:
+        """Who holds certificates."""
+        ...
+
+    @property
+    def key_generator(self) -> KeyGenerator:
+        """Keys for others, who cannot make good ones themselves."""
+        ...
+
+    @property
+    def node(self) -> int:
+        """The number of this node, 1 to 127."""
+        ...
+
+    def announce(self, event: Event) -> None:
+        """Tell the observers of something that happened; never fails."""
         ...
 
     def settings(self, model: type[Settings]) -> Settings:

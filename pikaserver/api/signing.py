@@ -1,8 +1,9 @@
 """Keys and the signer hook: octets in, octets out; no key object ever crosses it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from pikaserver.api.errors import ConfigurationError
@@ -84,6 +85,61 @@ class MuSigner(Signer, Protocol):
         ...
 
 
+@runtime_checkable
+class ContentSigner(Signer, Protocol):
+    """A signer that wants to see what signed attributes (RFC 5652) stand for."""
+
+    def sign_attributes(self, attributes: bytes, content: bytes) -> bytes:
+        """Return the signature over these attributes, whose digest is that of the content."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTransport:
+    """How a key was encrypted with RSA (RFC 8017 section 7).
+
+    With ``hash`` and ``mask_hash`` it is RSAES-OAEP, without them RSAES-PKCS1-v1_5.
+    """
+
+    hash: str | None = None
+    mask_hash: str | None = None
+
+
+class Decrypter(Protocol):
+    """A key that decrypts the keys of enveloped contents (RFC 5652 section 6.2.1)."""
+
+    @property
+    def public_key(self) -> bytes:
+        """SubjectPublicKeyInfo in DER."""
+        ...
+
+    def decrypt(self, encrypted_key: bytes, transport: KeyTransport) -> bytes:
+        """Return the key; of octets that were not made for it, some other octets.
+
+        It never tells whether the padding was sound, neither by an error nor by its time:
+        whoever could ask that would read what was sent to others.
+
+        Raises:
+            KeyUnavailable: the key cannot decrypt now.
+        """
+        ...
+
+
+@runtime_checkable
+class DecrypterBackend(Protocol):
+    """A backend whose RSA keys also decrypt."""
+
+    def open_decrypter(self, reference: KeyReference) -> Decrypter:
+        """Get a key ready to decrypt.
+
+        Raises:
+            NotFound: no such key.
+            KeyUnavailable: the key is locked or its device is away.
+            RequestRejected: a key of this kind does not decrypt.
+        """
+        ...
+
+
 class SignerBackend(Protocol):
     """A place where keys live, found by the scheme of a `KeyReference`."""
 
@@ -116,6 +172,25 @@ class SignerBackend(Protocol):
         ...
 
 
+class KeyRole(Enum):
+    """What a new key is for: whoever keeps it may fix its rules by that."""
+
+    ROOT = "root"
+    """It signs its own certificate."""
+    AUTHORITY = "authority"
+    SERVICE = "service"
+    """OCSP responders, time-stamp units, registration authorities."""
+
+
+@runtime_checkable
+class RoleKeyMaker(Protocol):
+    """A backend that makes keys under rules of what they are for."""
+
+    def generate_for(self, role: KeyRole, reference: KeyReference, key_type: str) -> bytes:
+        """Make a key for a role; see `SignerBackend.generate`."""
+        ...
+
+
 @runtime_checkable
 class KeyImporter(Protocol):
     """A backend that takes a key made elsewhere."""
@@ -144,6 +219,41 @@ class KeyRemover(Protocol):
 
     def remove_key(self, reference: KeyReference) -> None:
         """Destroy a key for good."""
+        ...
+
+
+@runtime_checkable
+class KeyFinder(Protocol):
+    """A backend whose keys go by more than one name, or are too many to list."""
+
+    def find(self, reference: KeyReference) -> KeyDescription | None:
+        """Return the key that a reference means, or ``None``."""
+        ...
+
+
+@runtime_checkable
+class KeyGuard(Protocol):
+    """A backend whose keys are not for every authority."""
+
+    def check_authority(self, reference: KeyReference, authority: str) -> None:
+        """Agree that this authority uses this key, which need not exist yet.
+
+        Raises:
+            NotAllowed: it is kept for others.
+        """
+        ...
+
+
+@runtime_checkable
+class CertificateKeeper(Protocol):
+    """A backend that wants to know the certificate of the authority whose key it keeps."""
+
+    def keep_certificate(self, reference: KeyReference, certificates: Sequence[bytes]) -> None:
+        """Take an authority's certificate (DER) and those above it.
+
+        Raises:
+            Unavailable: it could not be handed over now; the backend does so by itself later.
+        """
         ...
 
 

@@ -24,6 +24,16 @@ class Database(Protocol):
         """Open a consistent view for reading."""
         ...
 
+    def commits(self) -> int | None:
+        """Return a number that is another one after any process has committed.
+
+        At once, or ``None`` where only a call over the network could tell.
+
+        Raises:
+            StorageUnavailable: the database cannot be asked.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Migrations:

@@ -85,6 +85,32 @@ class RenewalRules:
 
 
 @dataclass(frozen=True, slots=True)
+class EstRules:
+    """What EST offers beyond enrolling and renewing.
+
+    ``possession_linking`` is ``off``, ``if-sent`` or ``required``: whether the request carries
+    what ties it to its TLS session (RFC 7030 section 3.5, RFC 9266).
+    """
+
+    server_keys: bool = False
+    full_cmc: bool = True
+    possession_linking: str = "off"
+    self_revocation: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ScepRules:
+    """What devices may do at the door ``scep`` (RFC 8894), beside the template's other rules."""
+
+    enabled: bool = False
+    """Whether the door opens for this template at all."""
+    compatibility: frozenset[str] = frozenset()
+    """Weak algorithms that old devices may use: ``3des``, ``des``, ``sha1``, ``md5``."""
+    include_root: bool = True
+    """Whether GetCACert tells the root, too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """The checked rules of one version of a template."""
 
@@ -109,3 +135,9 @@ class Template:
     validity: ValidityRules
     extensions: ExtensionRules
     renewal: RenewalRules
+    registrars: frozenset[str] = frozenset()
+    """Templates whose certificates, made for RAs (cmcRA), may ask on behalf of others."""
+    devices: bool = True
+    """Whether a record is kept of each holder."""
+    est: EstRules = EstRules()
+    scep: ScepRules = ScepRules()

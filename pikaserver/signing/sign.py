@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from pikaserver.api.errors import SignatureFaulty
-from pikaserver.api.signing import DigestSigner, MuSigner, Signer
+from pikaserver.api.signing import ContentSigner, DigestSigner, MuSigner, Signer
 from pikaserver.asn1 import algorithms
 from pikaserver.asn1.algorithms import SignatureAlgorithm
 
@@ -36,6 +36,27 @@ def sign_tbs(signer: Signer, tbs: bytes, public_key: bytes) -> bytes:
     algorithm = _algorithm(signer)
     signature = _octets(signer.sign(tbs))
     algorithms.verify(public_key, algorithm.name, signature, tbs)
+    return signature
+
+
+def sign_attributes(signer: Signer, attributes: bytes, content: bytes, public_key: bytes) -> bytes:
+    """Sign signed attributes (RFC 5652 section 5.4) and check the result.
+
+    Args:
+        signer: any key; one that wants to see what the attributes stand for is shown it.
+        attributes: DER of SignedAttributes as a SET OF.
+        content: the octets whose digest is among them.
+        public_key: SubjectPublicKeyInfo of the signer's certificate.
+
+    Raises:
+        KeyUnavailable: the key cannot sign now.
+        SignatureFaulty: what came back does not verify; nothing was released.
+    """
+    if not isinstance(signer, ContentSigner):
+        return sign_tbs(signer, attributes, public_key)
+    algorithm = _algorithm(signer)
+    signature = _octets(signer.sign_attributes(attributes, content))
+    algorithms.verify(public_key, algorithm.name, signature, attributes)
     return signature
 
 

@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from pikaserver.api.errors import KeyUnavailable, NotAllowed, RequestRejected
 from pikaserver.api.operations import Clock, Entropy
-from pikaserver.api.signing import KeyDescription, KeyReference, SealedKey, Signer
+from pikaserver.api.signing import Decrypter, KeyDescription, KeyReference, SealedKey, Signer
 from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import KEY_TYPES, SIGNATURE_ALGORITHMS, key_type
 from pikaserver.signing import private_keys
 from pikaserver.signing.sealing import KEY_OCTETS, KeyEncryptionKey, decrypt, encrypt
-from pikaserver.signing.software_signers import make_signer
+from pikaserver.signing.software_signers import make_decrypter, make_signer
 
 SCHEME = "software"
 
@@ -44,6 +44,18 @@ _GENERATORS: Mapping[str, Callable[[], PrivateKeyTypes]] = MappingProxyType(
         "ml-dsa-87": mldsa.MLDSA87PrivateKey.generate,
     }
 )
+
+
+def new_private_key(key_type: str) -> bytes:
+    """Return a fresh private key as PKCS#8 DER.
+
+    Raises:
+        RequestRejected: no key of this type is made here.
+    """
+    generator = _GENERATORS.get(key_type)
+    if generator is None:
+        raise RequestRejected(f"{key_type} is not one of {', '.join(_GENERATORS)}")
+    return generator().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 class KeyStore(Protocol):
@@ -105,11 +117,7 @@ class SoftwareBackend:
 
     def generate(self, reference: KeyReference, key_type: str, *, exportable: bool) -> bytes:
         """See `SignerBackend`."""
-        generator = _GENERATORS.get(key_type)
-        if generator is None:
-            raise RequestRejected(f"{key_type} is not one of {', '.join(_GENERATORS)}")
-        pkcs8 = generator().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        return self._seal(reference, pkcs8, exportable=exportable)
+        return self._seal(reference, new_private_key(key_type), exportable=exportable)
 
     def import_key(self, reference: KeyReference, pkcs8: bytes, *, exportable: bool) -> bytes:
         """See `KeyImporter`.
@@ -147,6 +155,12 @@ class SoftwareBackend:
             signer = make_signer(key, entry, row.public_key)
             self._signers[reference.name, algorithm] = signer
             return signer
+
+    def open_decrypter(self, reference: KeyReference) -> Decrypter:
+        """See `DecrypterBackend`."""
+        with self._lock:
+            key, row = self._open_key(reference)
+        return make_decrypter(key, row.public_key)
 
     def forget(self, reference: KeyReference) -> None:
         """Drop an opened key, so that the next `open` reads what is stored by then."""

@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from pikaserver.api.errors import RequestRejected
-from pikaserver.api.signing import Signer
+from pikaserver.api.signing import KeyTransport, Signer
 from pikaserver.asn1.algorithms import HASHES, PKCS1, SignatureAlgorithm, pss_padding
+from pikaserver.asn1.key_transport import padding_of
 
 _Sign = Callable[[bytes], bytes]
 _MlDsaPrivateKey = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
@@ -62,6 +63,32 @@ class SoftwareMuSigner:
     def sign_mu(self, mu: bytes) -> bytes:
         """See `MuSigner`."""
         return self.by_mu(mu)
+
+
+@dataclass(frozen=True, slots=True)
+class SoftwareDecrypter:
+    """An RSA key that decrypts."""
+
+    public_key: bytes
+    key: rsa.RSAPrivateKey = field(repr=False)
+
+    def decrypt(self, encrypted_key: bytes, transport: KeyTransport) -> bytes:
+        """See `Decrypter`; OpenSSL answers unsound PKCS#1 v1.5 padding with random octets."""
+        try:
+            return self.key.decrypt(encrypted_key, padding_of(transport))
+        except ValueError:  # unsound OAEP, or not as many octets as the modulus has
+            return b""
+
+
+def make_decrypter(key: PrivateKeyTypes, spki: bytes) -> SoftwareDecrypter:
+    """Return a key that decrypts.
+
+    Raises:
+        RequestRejected: this kind of key does not.
+    """
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise RequestRejected("only RSA keys decrypt")
+    return SoftwareDecrypter(spki, key)
 
 
 def make_signer(key: PrivateKeyTypes, algorithm: SignatureAlgorithm, spki: bytes) -> Signer:
