@@ -136,12 +136,16 @@ def save_settings(connection: Connection, name: str, settings: str) -> None:
     _must_hit(connection.execute(statement).rowcount, name)
 
 
-def count_revocation(connection: Connection, generation_id: int) -> None:
-    """Note that a certificate of this generation was revoked or released: its CRL is due."""
+def count_revocation(connection: Connection, generation_id: int) -> int:
+    """Count one more revocation or release of this generation: its CRL is due."""
     table = authority_generation
-    connection.execute(
-        update(table).where(table.c.id == generation_id).values(revocations=table.c.revocations + 1)
+    statement = (
+        update(table)
+        .where(table.c.id == generation_id)
+        .values(revocations=table.c.revocations + 1)
+        .returning(table.c.revocations)
     )
+    return int(connection.execute(statement).scalar_one())
 
 
 def revocations(connection: Connection, generation_id: int) -> int:

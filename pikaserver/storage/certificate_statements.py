@@ -23,7 +23,6 @@ from pikaserver.storage.tables import (
     authority_generation,
     certificate,
     certificate_name,
-    crl,
     template,
 )
 
@@ -32,6 +31,7 @@ _HOLD = RevocationReason.CERTIFICATE_HOLD.value
 _now = bindparam("now", type_=UtcDateTime)
 # Written as in the partial index: a bound value would hide from SQLite that it may be used.
 _unsigned = certificate.c.state != sa.literal_column("'issued'")
+_open = or_(certificate.c.state == "intent", certificate.c.state == "awaiting")
 _signed = certificate.c.state == "issued"
 _unrevoked = certificate.c.revoked_at.is_(None)
 _revoked = certificate.c.revoked_at.is_not(None)
@@ -40,15 +40,20 @@ INSERT = Prepared(insert(certificate).returning(certificate.c.id))
 INSERT_NAMES = Prepared(insert(certificate_name).inline())
 COMPLETE = Prepared(
     update(certificate)
-    .where(certificate.c.id == bindparam("of_id"), certificate.c.state == "intent")
+    .where(certificate.c.id == bindparam("of_id"), _open)
     .values(state="issued", certificate=bindparam("der"), fingerprint=bindparam("digest"), tbs=None)
 )
 ABANDON = (
     update(certificate)
-    .where(certificate.c.id == bindparam("of_id"), certificate.c.state == "intent")
+    .where(certificate.c.id == bindparam("of_id"), _open)
     .values(state="abandoned", tbs=None)
 )
-INTENTS = (
+AWAIT = (
+    update(certificate)
+    .where(certificate.c.id == bindparam("of_id"), _open)
+    .values(state="awaiting")
+)
+_INTENT = (
     select(
         certificate.c.id,
         certificate.c.generation_id,
@@ -58,8 +63,23 @@ INTENTS = (
         certificate.c.requester,
         certificate.c.issued_at,
     )
-    .where(_unsigned, certificate.c.state == "intent")
+    .where(_unsigned)
     .order_by(certificate.c.id)
+)
+INTENTS = _INTENT.where(certificate.c.state == "intent")
+AWAITING = _INTENT.where(
+    certificate.c.state == "awaiting",
+    certificate.c.generation_id == bindparam("generation"),
+    certificate.c.key_hash == bindparam("of_key"),
+    certificate.c.door == bindparam("of_door"),
+)
+SIGNED_OCTETS = (
+    select(
+        certificate.c.serial, certificate.c.tbs_hash, certificate.c.state, certificate.c.issued_at
+    )
+    .where(certificate.c.generation_id == bindparam("generation"))
+    .order_by(certificate.c.id)
+    .execution_options(yield_per=1000)
 )
 
 _REVOCATION: dict[str, ColumnElement[object]] = {
@@ -67,6 +87,7 @@ _REVOCATION: dict[str, ColumnElement[object]] = {
     "revocation_reason": bindparam("reason"),
     "invalidity_at": bindparam("invalidity"),
     "crl_entry": bindparam("entry"),
+    "revocation_number": bindparam("count"),
 }
 HOLD = (
     update(certificate)
@@ -84,28 +105,14 @@ REVOKE = (  # what is on hold may be revoked for good
 RELEASE = (
     update(certificate)
     .where(certificate.c.id == bindparam("of_id"), certificate.c.revocation_reason == _HOLD)
-    .values(revoked_at=None, revocation_reason=None, invalidity_at=None, crl_entry=None)
-)
-_LAST_CRL = (
-    select(sa.func.max(crl.c.this_update))
-    .where(
-        crl.c.generation_id == bindparam("generation"),
-        crl.c.state == "issued",
-        crl.c.this_update <= _now,
+    .values(
+        revoked_at=None,
+        revocation_reason=None,
+        invalidity_at=None,
+        crl_entry=None,
+        revocation_number=None,
     )
-    .scalar_subquery()
 )
-REVOKED_ENTRIES = (
-    select(certificate.c.crl_entry)
-    .where(
-        certificate.c.generation_id == bindparam("generation"),
-        _revoked,
-        certificate.c.not_after >= sa.func.coalesce(_LAST_CRL, sa.literal_column("0")),
-    )
-    .order_by(certificate.c.revoked_at, certificate.c.id)  # as the index has them
-    .execution_options(yield_per=1000)
-)
-
 _CASES = {  # one is true of each certificate
     CertificateStatus.REVOKED: and_(_revoked, certificate.c.revocation_reason != _HOLD),
     CertificateStatus.ON_HOLD: and_(_revoked, certificate.c.revocation_reason == _HOLD),
@@ -176,6 +183,7 @@ def search(query: CertificateQuery) -> Select[*tuple[object, ...]]:
         (query.template, template.c.name.__eq__),
         (query.fingerprint and query.fingerprint.lower(), certificate.c.fingerprint.__eq__),
         (query.key_hash and query.key_hash.lower(), certificate.c.key_hash.__eq__),
+        (query.device, certificate.c.device_id.__eq__),
         (query.after, certificate.c.id.__lt__),
     )
     for value, condition in exact:

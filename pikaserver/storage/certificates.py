@@ -1,24 +1,31 @@
 """Certificates: the intent before the signature, the result after it, revocation, search."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 from sqlalchemy.exc import IntegrityError
 
 from pikaserver.api.certificates import (
     CertificateQuery,
     CertificateRecord,
+    Revocation,
     RevocationReason,
+    SerialStatus,
+    SignedOctets,
 )
 from pikaserver.api.errors import Conflict, NotFound
 from pikaserver.api.operations import Clock
 from pikaserver.api.storage import Database
 from pikaserver.storage import certificate_statements as sql
+from pikaserver.storage import devices
 from pikaserver.storage.certificate_records import one_record, records
+from pikaserver.storage.devices import Contact
 from pikaserver.storage.faults import is_duplicate
+from pikaserver.storage.serial_status import serial_status
 from pikaserver.storage.tables import certificate
 
 PAGE_LIMIT = 1000
@@ -48,6 +55,8 @@ class NewCertificate:
     transaction: str | None
     renews_id: int | None
     issued_at: datetime
+    crl_shard: int | None = None
+    device: Contact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +77,11 @@ def insert_intent(connection: Connection, new: NewCertificate) -> int:
 
     Raises:
         Conflict: the serial, or the transaction at this door, is taken.
+        RequestRejected: the device that asks was retired.
     """
+    seen = new.device and devices.note(connection, new.device, new.door, new.issued_at)
     try:
-        certificate_id = sql.INSERT.number(connection, _row(new))
+        certificate_id = sql.INSERT.number(connection, _row(new) | {"device_id": seen})
     except IntegrityError as error:
         if is_duplicate(error):
             raise Conflict("the serial or the transaction is taken") from error
@@ -100,10 +111,23 @@ def complete(connection: Connection, certificate_id: int, der: bytes) -> None:
 
 def open_intents(connection: Connection) -> list[Intent]:
     """Return what waits for its signature, oldest first; after a crash it may have one."""
-    return [
-        Intent(row.id, row.generation_id, int(row.serial, 16), *row[3:])
-        for row in connection.execute(sql.INTENTS)
-    ]
+    return _intents(connection, sql.INTENTS, {})
+
+
+def await_signature(connection: Connection, certificate_id: int) -> None:
+    """Keep an intent, over restarts too: who keeps the key signs these very octets later.
+
+    Raises:
+        Conflict: it is no intent any more.
+    """
+    if connection.execute(sql.AWAIT, {"of_id": certificate_id}).rowcount != 1:
+        raise Conflict(f"certificate {certificate_id} does not wait for its signature")
+
+
+def awaiting(connection: Connection, new: NewCertificate) -> list[Intent]:
+    """Return the intents that were kept for the same key, issuer and door."""
+    wanted = {"generation": new.generation_id, "of_key": new.key_hash, "of_door": new.door}
+    return _intents(connection, sql.AWAITING, wanted)
 
 
 def abandon(connection: Connection, certificate_id: int) -> None:
@@ -155,22 +179,25 @@ def find(connection: Connection, query: CertificateQuery, now: datetime) -> list
 def revoke(
     connection: Connection,
     certificate_id: int,
+    revocation: Revocation,
     *,
-    at: datetime,
-    reason: RevocationReason,
-    invalidity_at: datetime | None,
     crl_entry: bytes,
+    number: int,
 ) -> bool:
-    """Revoke or hold; ``False`` if it is revoked or held already, or not there."""
-    statement = sql.HOLD if reason is RevocationReason.CERTIFICATE_HOLD else sql.REVOKE
+    """Revoke or hold; ``False`` if it is revoked or held already, or not there.
+
+    ``number`` is how many revocations its generation has seen, this one included.
+    """
+    held = revocation.reason is RevocationReason.CERTIFICATE_HOLD
     values = {
         "of_id": certificate_id,
-        "at": at,
-        "reason": reason.value,
-        "invalidity": invalidity_at,
+        "at": revocation.at,
+        "reason": revocation.reason.value,
+        "invalidity": revocation.invalidity_at,
         "entry": crl_entry,
+        "count": number,
     }
-    return connection.execute(statement, values).rowcount == 1
+    return connection.execute(sql.HOLD if held else sql.REVOKE, values).rowcount == 1
 
 
 def release(connection: Connection, certificate_id: int) -> bool:
@@ -184,17 +211,6 @@ def revoked_among(connection: Connection, fingerprints: Collection[str]) -> set[
         certificate.c.fingerprint.in_(fingerprints), certificate.c.revoked_at.is_not(None)
     )
     return set(connection.execute(statement).scalars())
-
-
-def revoked_entries(connection: Connection, generation_id: int, now: datetime) -> Iterator[bytes]:
-    """Yield the CRL entries of a generation, first revoked first, a thousand at a time.
-
-    RFC 5280 section 3.3: an entry stays until it was on one CRL issued after the certificate
-    expired.  So what expired since the last CRL is on this one, too.
-    """
-    wanted = {"generation": generation_id, "now": now}
-    with connection.execute(sql.REVOKED_ENTRIES, wanted) as rows:
-        yield from rows.scalars()
 
 
 class CertificateStore:
@@ -223,6 +239,26 @@ class CertificateStore:
             raise NotFound("the certificate is not one of ours")
         return found
 
+    def signed_octets(self, generation_id: int) -> Iterator[SignedOctets]:
+        """See ``pikaserver.api.certificates.Certificates``."""
+        with self._database.reading() as connection:
+            for row in connection.execute(sql.SIGNED_OCTETS, {"generation": generation_id}):
+                yield SignedOctets(int(row.serial, 16), row.tbs_hash, row.state, row.issued_at)
+
+    def status(self, generation_id: int, serials: Collection[int]) -> Mapping[int, SerialStatus]:
+        """See ``pikaserver.api.certificates.Certificates``."""
+        with self._database.reading() as connection:
+            return serial_status(connection, generation_id, serials)
+
+
+def _intents(
+    connection: Connection, statement: Select[*tuple[Any, ...]], values: dict[str, object]
+) -> list[Intent]:
+    return [
+        Intent(row.id, row.generation_id, int(row.serial, 16), *row[3:])
+        for row in connection.execute(statement, values)
+    ]
+
 
 def _row(new: NewCertificate) -> dict[str, object]:
     return {
@@ -243,4 +279,5 @@ def _row(new: NewCertificate) -> dict[str, object]:
         "transaction": new.transaction,
         "renews_id": new.renews_id,
         "issued_at": new.issued_at,
+        "crl_shard": new.crl_shard,
     }

@@ -14,9 +14,15 @@ from pikaserver.storage.tables import clock_seen
 _RESOLUTION = timedelta(seconds=1)
 _SEEN = Prepared(select(clock_seen.c.at).where(clock_seen.c.id == 1))
 _FIRST = insert(clock_seen).inline().values(id=1)
+# Who finds the row locked leaves it to the other node, whose time is as good.
+_OLDER = (
+    select(clock_seen.c.id)
+    .where(clock_seen.c.id == 1, clock_seen.c.at < bindparam("now", type_=UtcDateTime))
+    .with_for_update(skip_locked=True)
+)
 _ADVANCE = (
     update(clock_seen)
-    .where(clock_seen.c.id == 1, clock_seen.c.at < bindparam("now", type_=UtcDateTime))
+    .where(clock_seen.c.id.in_(_OLDER))
     .values(at=bindparam("now", type_=UtcDateTime))
 )
 _RESET = update(clock_seen).where(clock_seen.c.id == 1).values(at=bindparam("now"))

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pikaserver.api.errors import Conflict
+from pikaserver.storage.code_table import enrollment_code
 from pikaserver.storage.faults import is_duplicate
 from pikaserver.storage.prepared import Prepared
-from pikaserver.storage.tables import enrollment_code, template
+from pikaserver.storage.tables import template
 
 
 @dataclass(frozen=True, slots=True)

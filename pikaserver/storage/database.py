@@ -8,12 +8,13 @@ from pathlib import Path
 from threading import Event, Lock, get_ident
 from time import monotonic
 
-from sqlalchemy import Connection, Engine, RootTransaction, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from pikaserver.api.errors import ConfigurationError, StorageUnavailable
 from pikaserver.storage.engines import Engines, engines
 from pikaserver.storage.faults import commit_failed, unavailable
+from pikaserver.storage.groups import Group
 from pikaserver.storage.prepared import Prepared
 from pikaserver.storage.readers import Readers
 
@@ -23,24 +24,6 @@ _MEMBERS = 60
 _LOOK_AGAIN_SECONDS = 0.1
 _PATIENCE_SECONDS = 10.0
 _SAVEPOINT = Prepared(text("SAVEPOINT member"))
-
-
-class _Group:
-    """Blocks of several threads that become durable by one COMMIT."""
-
-    __slots__ = ("connection", "ended", "error", "kept", "transaction")
-
-    def __init__(self, connection: Connection, transaction: RootTransaction) -> None:
-        self.connection = connection
-        self.transaction = transaction
-        self.kept = 0
-        self.ended: Event | None = None  # made when the first member has to wait
-        self.error: BaseException | None = None
-
-    def check(self) -> None:
-        """Refuse a block that ended the transaction of all members."""
-        if not self.transaction.is_active:
-            raise RuntimeError("a transaction() block must not commit or roll back")
 
 
 class EmbeddedOrServer:
@@ -61,7 +44,7 @@ class EmbeddedOrServer:
         self._waiting = 0
         self._owner: int | None = None
         self._connection: Connection | None = None
-        self._group: _Group | None = None
+        self._group: Group | None = None
         self._fault: tuple[float, str] | None = None
 
     @property
@@ -70,12 +53,12 @@ class EmbeddedOrServer:
         return self._engines.writer
 
     def changes(self) -> int:
-        """Return a number that is another one after any process has committed.
-
-        Raises:
-            StorageUnavailable: the database cannot be asked.
-        """
+        """Return the number of `commits`, even where it takes a call over the network."""
         return self._engines.changes()
+
+    def commits(self) -> int | None:
+        """See ``pikaserver.api.storage.Database``."""
+        return self._engines.changes() if self._engines.embedded else None
 
     def last_fault(self) -> tuple[float, str] | None:
         """Return how many seconds ago a transaction was not kept last, and why."""
@@ -135,7 +118,7 @@ class EmbeddedOrServer:
         self._readers.close()
         self._engines.close()
 
-    def _take_turn(self) -> _Group:
+    def _take_turn(self) -> Group:
         if self._owner == get_ident():
             raise RuntimeError("transaction() inside transaction(): pass the connection instead")
         with self._counting:
@@ -155,9 +138,11 @@ class EmbeddedOrServer:
         self._owner = get_ident()
         return group
 
-    def _join(self) -> _Group:
+    def _join(self) -> Group:
         """Return the open group with a fresh savepoint, or a new group."""
         try:
+            if self._group is not None and not self._may_grow(self._group):
+                self._commit(self._group)
             if self._group is None:
                 self._group = self._begin()
             else:
@@ -172,17 +157,22 @@ class EmbeddedOrServer:
             raise
         return self._group
 
-    def _begin(self) -> _Group:
+    def _may_grow(self, group: Group) -> bool:
+        """Tell whether a group may take in another block; another process may be the one to."""
+        group.grows = group.grows or self._engines.may_grow(group.connection)
+        return group.grows
+
+    def _begin(self) -> Group:
         if self._connection is not None and not self._is_alive(self._connection):
             self._drop_connection()
         if self._connection is None:
             self._connection = self._engines.writer.connect()
-        return _Group(self._connection, self._connection.begin())
+        return Group(self._connection, self._connection.begin())
 
     def _is_alive(self, connection: Connection) -> bool:
         return not connection.invalidated and self._engines.alive(connection.connection)
 
-    def _undo(self, group: _Group, cause: BaseException) -> None:
+    def _undo(self, group: Group, cause: BaseException) -> None:
         """Take back this block; the first one of a group needs no savepoint for that."""
         try:
             if group.kept:
@@ -194,7 +184,7 @@ class EmbeddedOrServer:
             # A full disk ends the transaction at once; then there is nothing to go back to.
             self._fail(group, cause if unavailable(cause) else error)
 
-    def _give_turn(self, group: _Group) -> None:
+    def _give_turn(self, group: Group) -> None:
         """Commit or leave it to those who wait; return when the group is durable.
 
         Raises:
@@ -214,13 +204,13 @@ class EmbeddedOrServer:
         if group.error is not None:
             raise commit_failed(group.error) from group.error
 
-    def _end_of(self, group: _Group) -> Event | None:
+    def _end_of(self, group: Group) -> Event | None:
         """Return what tells that a group ended; nothing if it did."""
         if group is self._group and group.ended is None:
             group.ended = Event()
         return group.ended
 
-    def _commit(self, group: _Group) -> None:
+    def _commit(self, group: Group) -> None:
         if group is not self._group:
             return
         try:
@@ -232,12 +222,12 @@ class EmbeddedOrServer:
         else:
             self._end(group)
 
-    def _fail(self, group: _Group, error: BaseException) -> None:
+    def _fail(self, group: Group, error: BaseException) -> None:
         group.error = error
         self._drop_connection()
         self._end(group)
 
-    def _end(self, group: _Group) -> None:
+    def _end(self, group: Group) -> None:
         self._group = None
         if group.ended is not None:
             group.ended.set()

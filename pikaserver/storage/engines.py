@@ -11,7 +11,7 @@ from select import POLLIN, poll
 from threading import Lock
 from typing import Final
 
-from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -29,6 +29,10 @@ _READER: Final = {
     "hide_parameters": True,
 }
 
+# Blocks of several threads lock rows in any order.  Two processes that both keep the rows of one
+# block while they wait for those of the next would wait for each other; so only one may.
+_GROWING = 0x70696B61
+_MAY_GROW = text(f"SELECT pg_try_advisory_xact_lock({_GROWING})")
 _SNAPSHOT = text("SELECT CAST(pg_current_snapshot() AS text)")
 
 
@@ -42,6 +46,10 @@ class Engines:
     close: Callable[[], None]
     alive: Callable[[DBAPIConnection], bool]
     """Whether the other end of an idle connection is still there."""
+    may_grow: Callable[[Connection], bool]
+    """Whether the transaction of one block may take in more of them."""
+    embedded: bool
+    """Whether the database is a file of this machine and not a server."""
 
 
 def engines(url: str, patience: float) -> Engines:
@@ -92,7 +100,11 @@ def _sqlite(url: URL, patience: float) -> Engines:
         reader.dispose()
         writer.dispose()
 
-    return Engines(writer, reader, changes, close, lambda _driver: True)
+    return Engines(writer, reader, changes, close, _always, _always, embedded=True)
+
+
+def _always(_connection: object) -> bool:
+    return True
 
 
 def _create_file(path: Path) -> None:
@@ -200,7 +212,11 @@ def _postgresql(url: URL, patience: float) -> Engines:
         reader.dispose()
         writer.dispose()
 
-    return Engines(writer, reader, changes, close, _alive)
+    return Engines(writer, reader, changes, close, _alive, _may_grow, embedded=False)
+
+
+def _may_grow(connection: Connection) -> bool:
+    return bool(connection.execute(_MAY_GROW).scalar_one())
 
 
 def _alive(driver: DBAPIConnection) -> bool:

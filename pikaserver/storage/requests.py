@@ -10,6 +10,8 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from pikaserver.api.errors import Conflict, Decision, NotFound
 from pikaserver.api.issuance import RequestRecord, RequestState
+from pikaserver.storage import devices
+from pikaserver.storage.devices import Contact
 from pikaserver.storage.prepared import Prepared
 from pikaserver.storage.tables import request, template
 
@@ -33,6 +35,7 @@ class NewRequest:
     transaction: str | None
     trace: tuple[Decision, ...]
     created_at: datetime
+    device: Contact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,19 @@ _ATTACH = (
     .where(request.c.id == bindparam("of_id"), _unfinished)
     .values(certificate_id=bindparam("of_certificate"))
 )
+_DECLINE_OF_DEVICE = (
+    update(request)
+    .where(
+        request.c.device_id == bindparam("of_device"),
+        request.c.state.in_([RequestState.PENDING, RequestState.APPROVED]),
+    )
+    .values(
+        state=RequestState.DECLINED,
+        decided_at=bindparam("at"),
+        decided_by=bindparam("by"),
+        comment="the device was retired",
+    )
+)
 _OVERRIDE = (
     update(request)
     .where(request.c.id == bindparam("of_id"))
@@ -116,14 +132,19 @@ _OVERRIDE = (
 
 
 def insert(connection: Connection, new: NewRequest) -> int:
-    """Store a request as pending and return its id."""
+    """Store a request as pending and return its id.
+
+    Raises:
+        RequestRejected: the device that asks was retired.
+    """
     values = asdict(new) | {
+        "device_id": new.device and devices.note(connection, new.device, new.door, new.created_at),
         "state": RequestState.PENDING,
         "names": json.dumps(new.names),
         "trace": json.dumps([asdict(decision) for decision in new.trace]),
         "validity_seconds": new.validity and int(new.validity.total_seconds()),
     }
-    del values["validity"]
+    del values["validity"], values["device"]
     request_id: int = connection.execute(_INSERT, values).scalar_one()
     return request_id
 
@@ -202,6 +223,11 @@ def decide(
     """Approve or decline a pending request; ``False`` if it is not pending any more."""
     values = {"of_id": request_id, "new_state": state, "by": by, "at": at, "why": comment}
     return connection.execute(_DECIDE, values).rowcount == 1
+
+
+def decline_of_device(connection: Connection, device_id: int, by: str, at: datetime) -> None:
+    """Decline all that a device asked and did not get yet."""
+    connection.execute(_DECLINE_OF_DEVICE, {"of_device": device_id, "by": by, "at": at})
 
 
 def claim(connection: Connection, request_id: int) -> bool:

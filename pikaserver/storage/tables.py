@@ -111,7 +111,7 @@ certificate = Table(
     Column("id", RowId, primary_key=True),
     Column("generation_id", ForeignKey("authority_generation.id"), nullable=False),
     Column("serial", String(40), nullable=False),
-    Column("state", String(12), nullable=False),  # intent, issued, abandoned
+    Column("state", String(12), nullable=False),  # intent, awaiting, issued, abandoned
     Column("tbs_hash", LargeBinary(32), nullable=False),
     Column("tbs", LargeBinary),  # kept while only the intent is there
     Column("certificate", LargeBinary),
@@ -132,6 +132,9 @@ certificate = Table(
     Column("revocation_reason", Integer),
     Column("invalidity_at", UtcDateTime),
     Column("crl_entry", LargeBinary),  # DER of its CRL entry, made when it is revoked
+    Column("revocation_number", BigInteger),  # the generation's count when it was revoked
+    Column("crl_shard", Integer),  # which of the generation's partitioned CRLs would list it
+    Column("device_id", ForeignKey("device.id")),  # none: of a service, or its template keeps none
     UniqueConstraint("serial", "generation_id"),
     Index("certificate_fingerprint", "fingerprint"),
     Index("certificate_subject", "subject_folded"),
@@ -143,7 +146,10 @@ certificate = Table(
     ),
     _partial("revoked_at IS NOT NULL", "certificate_revoked", "generation_id", "revoked_at"),
     _partial("revoked_at IS NOT NULL", "certificate_revoked_id", "id"),
+    _partial("revoked_at IS NOT NULL", "certificate_counted", "generation_id", "revocation_number"),
+    _partial("revoked_at IS NOT NULL", "certificate_sharded", "generation_id", "crl_shard"),
     _partial("state <> 'issued'", "certificate_unsigned", "id"),
+    _partial("device_id IS NOT NULL", "certificate_device", "device_id"),
 )
 
 certificate_name = Table(
@@ -180,22 +186,10 @@ request = Table(
     Column("decided_by", String(300)),
     Column("comment", Text),
     Column("certificate_id", ForeignKey("certificate.id")),
+    Column("device_id", ForeignKey("device.id")),
     Index("request_state", "state", "id"),
     Index("request_csr", "csr_hash", "requester"),
-)
-
-enrollment_code = Table(
-    "enrollment_code",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("user", String(100), nullable=False, unique=True),
-    Column("code_hash", LargeBinary(32), nullable=False),  # SHA-256: codes have 128 random bits
-    Column("template_id", ForeignKey("template.id"), nullable=False),
-    Column("uses_left", Integer, nullable=False),
-    Column("expires_at", UtcDateTime, nullable=False),
-    Column("common_name", Text),  # where the code is bound to one subject
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("created_by", String(300), nullable=False),
+    _partial("device_id IS NOT NULL", "request_device", "device_id"),
 )
 
 crl = Table(
@@ -203,15 +197,40 @@ crl = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("generation_id", ForeignKey("authority_generation.id"), nullable=False),
+    Column("scope", String(20), nullable=False),  # full, delta, shard-1, shard-2 ...
     Column("number", BigInteger, nullable=False),
-    Column("state", String(12), nullable=False),  # intent, issued, abandoned
+    Column("base_number", BigInteger),  # of the full CRL that a delta goes with
+    Column("state", String(12), nullable=False),  # intent, awaiting, issued, abandoned
     Column("this_update", UtcDateTime, nullable=False),
     Column("next_update", UtcDateTime, nullable=False),
     Column("entries", BigInteger, nullable=False),
     Column("octets", BigInteger, nullable=False),
     Column("hash", String(64)),
     Column("revocations", BigInteger, nullable=False),  # how many of the generation it knows
-    UniqueConstraint("generation_id", "number"),
+    UniqueConstraint("generation_id", "scope", "number", name="crl_scope_number"),
+)
+
+hold_release = Table(  # what delta CRLs tell of: held once, and released
+    "hold_release",
+    metadata,
+    Column("certificate_id", ForeignKey("certificate.id"), primary_key=True),
+    Column("generation_id", ForeignKey("authority_generation.id"), nullable=False),
+    Column("serial", String(40), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("revocation_number", BigInteger, nullable=False),
+    Index("hold_release_number", "generation_id", "revocation_number"),
+)
+
+former_revocation = Table(  # of certificates that were issued before an authority came here
+    "former_revocation",
+    metadata,
+    Column("generation_id", ForeignKey("authority_generation.id"), primary_key=True),
+    Column("serial", String(40), primary_key=True),
+    Column("revoked_at", UtcDateTime, nullable=False),
+    Column("reason", Integer, nullable=False),
+    Column("invalidity_at", UtcDateTime),
+    Column("crl_entry", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 crl_chunk = Table(  # pieces of 256 KiB: a CRL of 50 MB is never in memory as a whole

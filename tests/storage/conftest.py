@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert
 
-from pikaserver.api.certificates import CertificateQuery, RevocationReason
+from pikaserver.api.certificates import CertificateQuery, Revocation, RevocationReason
 from pikaserver.storage import certificates, templates
 from pikaserver.storage.certificates import NewCertificate
 from pikaserver.storage.database import open_database
@@ -152,10 +152,9 @@ class House:
             return certificates.revoke(
                 connection,
                 certificate_id,
-                at=at,
-                reason=reason,
-                invalidity_at=None,
+                Revocation(at, reason),
                 crl_entry=entry,
+                number=1,
             )
 
     def release(self, certificate_id):

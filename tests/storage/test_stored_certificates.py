@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pikaserver.api.certificates import CertificateStatus, RevocationReason
 from pikaserver.api.errors import Conflict
-from pikaserver.storage import certificates
+from pikaserver.storage import certificates, revocations
 from pikaserver.storage.tables import crl
 
 HOLD, FINAL = RevocationReason.CERTIFICATE_HOLD, RevocationReason.KEY_COMPROMISE
@@ -18,7 +18,10 @@ DAY = timedelta(days=1)
 
 def entries(house, now=None):
     with house.database.reading() as connection:
-        return list(certificates.revoked_entries(connection, house.generation, now or house.now))
+        found = revocations.all_entries(
+            connection, house.generation, now or house.now, keep_expired=False
+        )
+        return list(found)
 
 
 def test_a_certificate_is_an_intent_first(house):
@@ -174,6 +177,7 @@ def test_an_entry_stays_for_one_crl_beyond_the_end(house):
         with house.database.transaction() as connection:
             row = {
                 "generation_id": house.generation,
+                "scope": "full",
                 "number": number,
                 "state": "issued",
                 "this_update": this_update,

@@ -8,6 +8,7 @@ import pytest
 
 from pikaserver.api.errors import Conflict, NotFound, Unavailable
 from pikaserver.storage import clock, crls, leases
+from pikaserver.storage.chunks import CHUNK_OCTETS
 from pikaserver.storage.database import open_database
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -17,9 +18,8 @@ KIB = 1024
 def intend(house, this_update=None, database=None):
     at = this_update or house.now
     with (database or house.database).transaction() as connection:
-        return crls.insert_intent(
-            connection, house.generation, this_update=at, next_update=at + DAY
-        )
+        new = crls.NewCrl(house.generation, this_update=at, next_update=at + DAY)
+        return crls.insert_intent(connection, new)
 
 
 def finish(house, intent, octets=b"crl"):
@@ -99,7 +99,7 @@ def test_this_update_does_not_go_back(house):
     with pytest.raises(Conflict, match="later than the clock"):
         intend(house, house.now - SECOND)
     with pytest.raises(NotFound), house.database.transaction() as connection:
-        crls.insert_intent(connection, 999, this_update=house.now, next_update=house.now)
+        crls.insert_intent(connection, crls.NewCrl(999, house.now, house.now))
 
 
 def test_a_large_crl_goes_in_and_out_in_pieces(house):
@@ -117,7 +117,7 @@ def test_a_large_crl_goes_in_and_out_in_pieces(house):
     tracemalloc.stop()
 
     assert length == sum(lengths)
-    assert {crls.CHUNK_OCTETS} == set(lengths[:-1])
+    assert {CHUNK_OCTETS} == set(lengths[:-1])
     assert peak < size / 4
 
 
@@ -140,12 +140,39 @@ def test_the_octets_of_superseded_crls_go(house):
     finish(house, second, b"second")
 
     with house.database.transaction() as connection:
-        crls.drop_superseded(connection, house.generation, before=second.number)
+        crls.drop_superseded(connection, crls.latest(connection, house.generation))
 
     with house.database.reading() as connection:
         assert [] == list(crls.read(connection, first.id))
     assert b"second" == latest(house)[1]
     assert 3 == intend(house).number
+
+
+def test_scopes_have_numbers_from_one_sequence(house):
+    """RFC 5280 section 5.2.4: a delta made with a full CRL shares its number, once."""
+    full = intend(house)
+    finish(house, full, b"full")
+
+    def add(scope, **more):
+        new = crls.NewCrl(house.generation, house.now, house.now + DAY, scope, **more)
+        with house.database.transaction() as connection:
+            made = crls.insert_intent(connection, new)
+            crls.write(connection, made.id, [scope.encode()])
+            octets = len(scope)
+            crls.complete(connection, made.id, entries=0, octets=octets, digest="", revocations=0)
+        return made.number
+
+    assert 1 == add("delta", shares_number=1, base_number=1)
+    assert 2 == add("delta", shares_number=1, base_number=1)
+    assert 3 == add("shard-1")
+    assert 4 == intend(house).number
+    with house.database.reading() as connection:
+        assert ["delta", "full", "shard-1"] == crls.scopes(connection, house.generation)
+        assert (2, 1) == (
+            crls.latest(connection, house.generation, "delta").number,
+            crls.latest(connection, house.generation, "delta").base_number,
+        )
+    assert b"full" == latest(house)[1]
 
 
 def test_one_node_holds_a_lease(house):

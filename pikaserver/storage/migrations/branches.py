@@ -8,9 +8,15 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from pikaserver.api.storage import Migrations
-from pikaserver.storage.tables import metadata
+from pikaserver.storage.code_table import enrollment_code
+from pikaserver.storage.device_tables import device
+from pikaserver.storage.lockout_table import lockout
+from pikaserver.storage.publication_table import publication
 
-HOST = Migrations("pikaserver", "pikaserver.storage.migrations.versions", metadata)
+# The metadata of all tables is asked of those that stand in modules of their own, so that they
+# are there.
+_APART = (device, enrollment_code, lockout, publication)
+HOST = Migrations("pikaserver", "pikaserver.storage.migrations.versions", _APART[0].metadata)
 """The host's own branch; it is always brought up to date first."""
 
 
