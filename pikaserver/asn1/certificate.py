@@ -1,5 +1,7 @@
 """Certificates: the octets to be signed, taken from cryptography's builder, and assembly."""
 
+from functools import lru_cache
+
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
@@ -13,7 +15,7 @@ from cryptography.utils import Buffer
 from pikaserver.api.errors import MalformedRequest, SignatureFaulty
 from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import SIGNATURE_ALGORITHMS, algorithm_of
-from pikaserver.asn1.elements import SEQUENCE, children, content
+from pikaserver.asn1.elements import INTEGER, SEQUENCE, children, content
 from pikaserver.asn1.identifiers import key_identifier
 from pikaserver.asn1.names import check_bounds
 from pikaserver.asn1.refusing import refusing
@@ -141,11 +143,39 @@ def tbs_of(certificate: bytes) -> bytes:
 
 def public_key_of(certificate: x509.Certificate) -> bytes:
     """Return the SubjectPublicKeyInfo as it stands in a certificate, of whatever type."""
+    return _field(certificate, 5)
+
+
+def subject_of(certificate: x509.Certificate) -> bytes:
+    """Return the subject's Name in DER as it stands in a certificate, in its own spelling."""
+    return _field(certificate, 4)
+
+
+def _field(certificate: x509.Certificate, after_serial: int) -> bytes:
     octets = certificate.tbs_certificate_bytes
     fields = list(children(octets))
     first = 1 if fields[0].tag == 0xA0 else 0  # noqa: PLR2004 - [0] version, left out in v1
-    spki = fields[first + 5]
-    return octets[spki.at : spki.end]
+    found = fields[first + after_serial]
+    return octets[found.at : found.end]
+
+
+@lru_cache(maxsize=64)
+def issuer_and_serial(certificate: bytes) -> bytes:
+    """Return IssuerAndSerialNumber (RFC 5652 section 10.2.4), as a certificate spells both.
+
+    It is remembered, for whoever signs much signs with the same few certificates.
+
+    Raises:
+        MalformedRequest: it is no certificate.
+    """
+    tbs = tbs_of(certificate)
+    fields = [field for _, field in zip(range(4), children(tbs), strict=False)]
+    if fields and fields[0].tag == 0xA0:  # noqa: PLR2004 - [0] version, left out in v1
+        del fields[0]
+    if [field.tag for field in fields[:3]] != [INTEGER, SEQUENCE, SEQUENCE]:
+        raise MalformedRequest("not a certificate")
+    serial, _, issuer = fields[:3]
+    return der.sequence(tbs[issuer.at : issuer.end], tbs[serial.at : serial.end])
 
 
 def read_certificate(certificate: bytes) -> x509.Certificate:

@@ -1,6 +1,6 @@
 """PKCS#10 requests (RFC 2986): read with patience for real clients, verified, and made."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -12,6 +12,7 @@ from pikaserver.asn1.algorithms import (
     SIGNATURE_ALGORITHMS,
     algorithm_of,
     key_type,
+    public_key,
     refuse_parameters,
     verify,
 )
@@ -31,6 +32,7 @@ from pikaserver.asn1.elements import (
 from pikaserver.asn1.identifiers import key_algorithm, read_oid
 from pikaserver.asn1.names import check_bounds
 from pikaserver.asn1.refusing import refusing
+from pikaserver.asn1.weak_signatures import verify_weak, weak_hash
 
 LIMIT_OCTETS = 65_536
 """The largest CSR that we read."""
@@ -55,7 +57,7 @@ class _Parts:
     """Where the parts of a CSR stand in its octets."""
 
     tbs: bytes
-    algorithm: bytes
+    signature_algorithm: bytes
     signature: bytes
     subject: bytes
     public_key: bytes
@@ -75,7 +77,7 @@ def read_csr(octets: bytes) -> CertificationRequest:
     der.check(octets, limit_octets=LIMIT_OCTETS)
     parts = _split(octets)
     attributes = _read_attributes(parts.attributes)
-    refuse_parameters(parts.algorithm)
+    refuse_parameters(parts.signature_algorithm)
     refuse_parameters(key_algorithm(parts.public_key))
     check_bounds(parts.subject)
     check_bounds(parts.attributes)
@@ -88,7 +90,7 @@ def read_csr(octets: bytes) -> CertificationRequest:
         names=_alternative_names(extensions),
         extensions=extensions,
         challenge_password=_challenge_password(attributes),
-        signature_algorithm=parts.algorithm,
+        signature_algorithm=parts.signature_algorithm,
         signature=parts.signature,
     )
 
@@ -107,20 +109,60 @@ def read_csr_text(text: bytes) -> CertificationRequest:
     return read_csr(found[0])
 
 
-def verify_possession(csr: CertificationRequest) -> None:
+def verify_possession(csr: CertificationRequest, *, weak: Collection[str] = ()) -> None:
     """Return when the request is signed by the private key of its public key (RFC 2986).
+
+    Weak hashes that somebody chose to accept, SHA-1 and MD5, are named in ``weak``.
 
     Raises:
         MalformedRequest: it is not, or it is signed with an algorithm that proves nothing.
     """
-    algorithm = algorithm_of(csr.signature_algorithm)
+    _verify(csr, weak)
+
+
+def check_possession(octets: bytes, *, weak: Collection[str] = (), instead: bytes) -> None:
+    """Do the same to a request in DER before anything else of it is read.
+
+    For doors where it tells something how far reading got: where nothing can be verified, that
+    of ``instead``, a request that does not hold, is.
+
+    Raises:
+        MalformedRequest: it is no request, or not signed by the key that it names.
+    """
+    try:
+        parts = _verifiable(octets, weak)
+    except MalformedRequest:
+        parts = _verifiable(instead, weak)
+    _verify(parts, weak)
+
+
+def _verifiable(octets: bytes, weak: Collection[str]) -> _Parts:
+    der.check(octets, limit_octets=LIMIT_OCTETS)
+    parts = _split(octets)
+    _signed_with(parts, weak)
+    public_key(parts.public_key)
+    return parts
+
+
+def _signed_with(
+    csr: CertificationRequest | _Parts, weak: Collection[str]
+) -> tuple[str | None, str]:
+    """Return the weak hash of a signature, if it is one, and else its algorithm."""
+    broken = weak_hash(csr.signature_algorithm)
+    algorithm = "" if broken in weak else algorithm_of(csr.signature_algorithm)
     if key_type(csr.public_key) == "unknown":
         kind = read_oid(key_algorithm(csr.public_key))
-        raise MalformedRequest(
-            f"the public key's algorithm {kind}, or its parameters, is not known"
-        )
+        raise MalformedRequest(f"the key's algorithm {kind}, or its parameters, is not known")
+    return broken, algorithm
+
+
+def _verify(csr: CertificationRequest | _Parts, weak: Collection[str]) -> None:
+    broken, algorithm = _signed_with(csr, weak)
     try:
-        verify(csr.public_key, algorithm, csr.signature, csr.tbs, any_salt=True)
+        if broken is not None:
+            verify_weak(csr.public_key, broken, csr.signature, csr.tbs, accepted=weak)
+        else:
+            verify(csr.public_key, algorithm, csr.signature, csr.tbs, any_salt=True)
     except SignatureFaulty:
         raise MalformedRequest("the request is not signed by the key that it names") from None
 
@@ -173,7 +215,7 @@ def _split(octets: bytes) -> _Parts:
         raise MalformedRequest("expected attributes at the end of CertificationRequestInfo")
     return _Parts(
         tbs=octets[outer[0].at : outer[0].end],
-        algorithm=octets[outer[1].at : outer[1].end],
+        signature_algorithm=octets[outer[1].at : outer[1].end],
         signature=signature[1:],
         subject=octets[info[1].at : info[1].end],
         public_key=octets[info[2].at : info[2].end],

@@ -20,7 +20,7 @@ from pikaserver.asn1.elements import (
     UTC_TIME,
     content,
 )
-from pikaserver.asn1.pem import is_pem, pem_blocks, read_pem, write_pem
+from pikaserver.asn1.pem import is_pem, pem_blocks, pem_pieces, pem_size, read_pem, write_pem
 from pikaserver.asn1.strict import check
 
 # One import gives a caller all that it needs for DER and its text form.
@@ -39,6 +39,8 @@ __all__ = [
     "octet_string",
     "oid",
     "pem_blocks",
+    "pem_pieces",
+    "pem_size",
     "read_pem",
     "sequence",
     "set_of",

@@ -1,6 +1,7 @@
 """Finding elements in DER: tag, length, content (X.690), and what is inside them."""
 
 from collections.abc import Iterator
+from mmap import mmap
 from typing import NamedTuple
 
 from pikaserver.api.errors import MalformedRequest
@@ -37,7 +38,7 @@ class Element(NamedTuple):
     end: int
 
 
-def read_element(octets: bytes, at: int, limit: int | None = None) -> Element:
+def read_element(octets: bytes | mmap, at: int, limit: int | None = None) -> Element:
     """Find the element at an offset; it must end before `limit`, by default the end.
 
     Raises:
@@ -57,7 +58,7 @@ def read_element(octets: bytes, at: int, limit: int | None = None) -> Element:
     return Element(tag, at, start, end)
 
 
-def _long_length(octets: bytes, at: int, count: int, limit: int) -> tuple[int, int]:
+def _long_length(octets: bytes | mmap, at: int, count: int, limit: int) -> tuple[int, int]:
     start = at + 2 + count
     if not 0 < count <= _LENGTH_OCTETS or start > limit:
         raise MalformedRequest(f"not DER: indefinite or unreadable length at octet {at}")
@@ -89,6 +90,16 @@ def children(octets: bytes, at: int = 0) -> Iterator[Element]:
         found = read_element(octets, position, outer.end)
         yield found
         position = found.end
+
+
+def members(octets: bytes, what: str, at: int = 0) -> list[Element]:
+    """Return the elements inside the SEQUENCE at this offset.
+
+    Raises:
+        MalformedRequest: something else is there; the text says what was expected.
+    """
+    expect(octets, read_element(octets, at), SEQUENCE, what)
+    return list(children(octets, at))
 
 
 def expect(octets: bytes, found: Element, tag: int, what: str) -> bytes:

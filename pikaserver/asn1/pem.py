@@ -3,11 +3,13 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pikaserver.api.errors import MalformedRequest
 
 _LINE_OCTETS = 64
+_LINE_DER = 48
+_DECODED_TOGETHER = 64 * 1024
 _BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z0-9][A-Z0-9 #._/-]{0,60}?)-----")
 
 
@@ -66,11 +68,58 @@ def is_pem(octets: bytes) -> bool:
     return b"-----BEGIN " in octets
 
 
+def der_pieces(lines: Iterable[bytes], label: str) -> Iterator[bytes]:
+    """Yield the DER of the first block with this label as its lines come.
+
+    Raises:
+        MalformedRequest: there is none, it has no end, or is not base64.
+    """
+    begin, end = (f"-----{word} {label}-----".encode("ascii") for word in ("BEGIN", "END"))
+    inside, rest = False, bytearray()
+    for line in lines:
+        text = line.strip()
+        if not inside:
+            inside = text == begin
+        elif text == end:
+            yield _decode(label, bytes(rest))
+            return
+        else:
+            rest += text
+        if len(rest) > _DECODED_TOGETHER:
+            # What is behind a padding is no base64 any more: the last four wait for the end.
+            whole = len(rest) // 4 * 4 - 4
+            yield _decode(label, bytes(rest[:whole]))
+            del rest[:whole]
+    raise MalformedRequest(f"expected a whole PEM block {label}")
+
+
+def pem_size(label: str, size: int) -> int:
+    """Return how long one block over so many octets of DER is."""
+    text = (size + 2) // 3 * 4
+    lines = (text + _LINE_OCTETS - 1) // _LINE_OCTETS
+    return text + lines + 2 * len(label) + len("-----BEGIN -----\n-----END -----\n")
+
+
+def pem_pieces(label: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield one block as its DER comes, so that a large one needs no memory."""
+    yield f"-----BEGIN {label}-----\n".encode("ascii")
+    rest = b""
+    for piece in pieces:
+        octets = rest + piece
+        whole = len(octets) // _LINE_DER * _LINE_DER
+        rest = octets[whole:]
+        yield _lines(octets[:whole])
+    yield _lines(rest)
+    yield f"-----END {label}-----\n".encode("ascii")
+
+
+def _lines(der: bytes) -> bytes:
+    text = base64.b64encode(der)
+    return b"".join(
+        text[at : at + _LINE_OCTETS] + b"\n" for at in range(0, len(text), _LINE_OCTETS)
+    )
+
+
 def write_pem(label: str, der: bytes) -> bytes:
     """Return one block, in lines of 64 characters."""
-    text = base64.b64encode(der)
-    lines = [text[at : at + _LINE_OCTETS] for at in range(0, len(text), _LINE_OCTETS)]
-    name = label.encode("ascii")
-    return b"\n".join(
-        [b"-----BEGIN " + name + b"-----", *lines, b"-----END " + name + b"-----", b""]
-    )
+    return b"".join(pem_pieces(label, [der]))
