@@ -1,18 +1,20 @@
 """May this requester ask this template for anything?  The core asks, not the door."""
 
 import re
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from cryptography.x509.oid import NameOID
 
 from pikaserver.api.certificates import CertificateRecord, CertificateStatus
 from pikaserver.api.errors import MalformedRequest, NotAllowed, NotAuthenticated
 from pikaserver.api.issuance import EnrollmentRequest, Requester
-from pikaserver.api.operations import Clock
 from pikaserver.api.templates import Template
 from pikaserver.asn1.serials import write_serial
 from pikaserver.authority.decisions import DecisionTrace
 from pikaserver.authority.naming.names import name_text
+
+MayRenew = Callable[[CertificateRecord, datetime], bool]
 
 _TRANSACTION = re.compile(r"[ -~]{1,200}")
 
@@ -104,9 +106,11 @@ def _check_common_name(request: EnrollmentRequest, bound: str, trace: DecisionTr
 
 
 def check_renewal(
-    old: CertificateRecord, template: Template, clock: Clock, trace: DecisionTrace
+    old: CertificateRecord, template: Template, may_renew: MayRenew, trace: DecisionTrace
 ) -> None:
     """Check that this certificate may be followed by a new one now.
+
+    ``may_renew`` tells whether the window that opens at a moment is open, or was pulled forward.
 
     Raises:
         RequestRejected: the template forbids it, or its window has not opened.
@@ -123,8 +127,8 @@ def check_renewal(
         why = f"that certificate is of template {old.template!r}, not {template.name!r}"
         trace.refuse("renewal", asked, why)
     window = template.renewal.window
-    if window is not None and clock() < old.not_after - window:
-        opens = old.not_after - window
+    opens = old.not_after - (window or timedelta(0))
+    if window is not None and not may_renew(old, opens):
         why = f"it is too early: the renewal window opens at {opens:%Y-%m-%d %H:%M} UTC"
         trace.refuse("renewal", asked, why)
     trace.allow("renewal", asked, "the certificate is valid and its window is open")

@@ -2,10 +2,8 @@
 
 from sqlalchemy import Connection
 
-from pikaserver.api.operations import Clock
+from pikaserver.api.operations import AuditField, Clock
 from pikaserver.storage import audit as storage
-
-Field = str | int | bool | None | list[str]
 
 
 class AuditTrail:
@@ -15,7 +13,7 @@ class AuditTrail:
         self._node = node
         self._clock = clock
 
-    def record(self, connection: Connection, event: str, actor: str, **fields: Field) -> None:
+    def record(self, connection: Connection, event: str, actor: str, **fields: AuditField) -> None:
         """Append one line; it becomes durable together with the deed, or not at all."""
         storage.record(
             connection,

@@ -12,9 +12,25 @@ from sqlalchemy import Connection
 from pikaserver.api.certificates import AuthorityRecord, Generation
 from pikaserver.api.errors import Conflict, NotFound, StorageUnavailable
 from pikaserver.api.storage import Database
+from pikaserver.asn1.algorithms import key_type
 from pikaserver.asn1.certificate import public_key_of
 from pikaserver.storage import authorities as storage
 from pikaserver.storage import certificates, revisions
+
+
+class ServiceSettings(BaseModel):
+    """How the certificate of a service of an authority is; unset means what the template says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    template: str | None = None
+    key: str | None = None
+    """Reference of the key; unset: software keys, a new one for each certificate."""
+    key_type: str | None = None
+    hash: str | None = None
+    pss: bool = False
+    validity_seconds: int | None = Field(default=None, ge=3600)
+    subject: str | None = None
 
 
 class AuthoritySettings(BaseModel):
@@ -28,6 +44,22 @@ class AuthoritySettings(BaseModel):
     cps_url: str | None = None
     crl_every_seconds: int = Field(default=24 * 3600, ge=60)
     crl_validity_seconds: int = Field(default=7 * 24 * 3600, ge=120)
+    crl_on_revocation: bool = True
+    """Whether a CRL is signed at once when something was revoked, or at its hours only."""
+    crl_deltas: bool = False
+    crl_delta_every_seconds: int = Field(default=3600, ge=60)
+    crl_delta_validity_seconds: int = Field(default=24 * 3600, ge=120)
+    crl_delta_urls: tuple[str, ...] = ()
+    crl_shards: int = Field(default=0, ge=0, le=1000)
+    """Into how many parts the CRL is divided for certificates issued from now on."""
+    crl_full: bool = True
+    """Whether the full CRL lists what is on the parts, too."""
+    crl_keep_expired: bool = False
+    """Whether expired certificates stay on the CRL (expiredCertsOnCRL)."""
+    crl_outdated: Mapping[int, int] = Field(default_factory=dict)
+    """By generation: CRLs up to this number say what these settings do not say any more."""
+    services: Mapping[str, ServiceSettings] = Field(default_factory=dict)
+    """By the name of the service, or ``service.unit``."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +87,11 @@ class IssuingKey:
         """SubjectKeyIdentifier of the authority's certificate (RFC 5280 section 4.2.1.2)."""
         extension = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
         return extension.value.digest
+
+    @cached_property
+    def key_type(self) -> str:
+        """Our name of the key's type."""
+        return key_type(self.public_key)
 
     @cached_property
     def public_key(self) -> bytes:

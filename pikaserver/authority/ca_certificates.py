@@ -173,7 +173,7 @@ class CaCertificates:
             renews_id=None,
             issued_at=self._clock(),
         )
-        return Draft(key, algorithm, public_key, new)
+        return Draft(key, algorithm, public_key, new, can_wait=True)
 
     def _validity(self, content: CaContent, issuer: IssuingKey) -> tuple[datetime, datetime]:
         not_before = self._clock().replace(microsecond=0)

@@ -1,7 +1,7 @@
 """Making authorities: roots, subordinates, authorities that others sign, and imported ones."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from pikaserver.api.certificates import AuthorityRecord
 from pikaserver.api.errors import Conflict, RequestRejected
 from pikaserver.api.operations import Clock
-from pikaserver.api.signing import KeyReference
+from pikaserver.api.signing import KeyReference, KeyRole
 from pikaserver.api.storage import Database
 from pikaserver.asn1.algorithms import key_type
 from pikaserver.asn1.certificate import public_key_of
@@ -20,13 +20,20 @@ from pikaserver.authority.audit import AuditTrail
 from pikaserver.authority.authorities import AuthorityDirectory, AuthoritySettings
 from pikaserver.authority.ca_certificates import CaCertificates, CaContent
 from pikaserver.authority.chains import check_path, order_chain
-from pikaserver.authority.issuance import Issuance, SignerRegistry, Together
+from pikaserver.authority.crls.scopes import outdating
+from pikaserver.authority.issuance import Issuance, Together
+from pikaserver.authority.preparation import key_reference
+from pikaserver.authority.signers import SignerRegistry
 from pikaserver.signing.sign import sign_tbs
 from pikaserver.storage import authorities as storage
 from pikaserver.storage import revisions
 from pikaserver.storage.authorities import NewGeneration
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def silently(step: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,8 @@ class AuthorityPlan:
     key: KeyReference
     algorithm: str
     settings: AuthoritySettings = field(default_factory=AuthoritySettings)
+    tell: Callable[[str], None] = silently
+    """Is told each step, in words for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +67,12 @@ class Ceremony:
 
     def create_root(self, plan: AuthorityPlan, actor: str) -> AuthorityRecord:
         """Make a key and a self-signed certificate over it, or finish what stopped half-way."""
-        generation_id = self._half_made(plan)
-        if generation_id is None:
+        half_made = self._half_made(plan.name)
+        if not half_made:
             self._check_name(plan.name)
-        spki = self.key_for(plan)
-        if generation_id is None:
-            generation = NewGeneration(str(plan.key), plan.algorithm, spki)
-            with self.database.transaction() as connection:
-                generation_id = self._insert(connection, plan, generation, actor)
+        spki = self.key_for(plan, KeyRole.ROOT)
+        with self.database.transaction() as connection:
+            generation_id = self._begin_root(connection, plan, spki, half_made, actor)
         draft = self.certificates.root(plan.content, spki, plan.key, plan.algorithm, generation_id)
 
         def finish(connection: Connection, _id: int, certificate: bytes) -> None:
@@ -73,6 +80,8 @@ class Ceremony:
             revisions.advance(connection)
 
         self.issuance.issue(draft, Together(with_certificate=finish))
+        plan.tell("its certificate is signed by itself and stored")
+        self.hand_over(plan.name)
         return self.authorities.get(plan.name)
 
     def create_subordinate(self, plan: AuthorityPlan, issuer: str, actor: str) -> AuthorityRecord:
@@ -90,6 +99,8 @@ class Ceremony:
             self._insert(connection, plan, generation, actor)
 
         self.issuance.issue(draft, Together(with_certificate=finish))
+        plan.tell(f"its certificate is signed by {issuer} and stored")
+        self.hand_over(plan.name)
         return self.authorities.get(plan.name)
 
     def create_waiting(self, plan: AuthorityPlan, actor: str) -> bytes:
@@ -119,25 +130,48 @@ class Ceremony:
             storage.activate(connection, generation_id, certificate, chain, self.clock())
             revisions.advance(connection)
             self.audit.record(connection, "authority.signed", actor, authority=name)
+        self.hand_over(name)
         return self.authorities.get(name)
 
     def import_existing(
-        self, plan: AuthorityPlan, certificates: list[x509.Certificate], actor: str
+        self,
+        plan: AuthorityPlan,
+        certificates: list[x509.Certificate],
+        actor: str,
+        *,
+        keyless: bool = False,
     ) -> AuthorityRecord:
         """Take over an authority whose key one of the backends already keeps.
+
+        A keyless one, whose key is elsewhere, is served and verified against, and signs
+        nothing here; its certificate is the first one.
 
         Raises:
             Conflict: it is here already, under another name.
             RequestRejected: no certificate is over the key, or its path does not hold.
         """
         self._check_name(plan.name)
-        spki = self.signers.open(plan.key, plan.algorithm).public_key
+        if keyless:
+            spki, key = public_key_of(certificates[0]), None
+        else:
+            self.signers.check_authority(plan.key, plan.name)
+            spki, key = self.signers.open(plan.key, plan.algorithm).public_key, str(plan.key)
         certificate, chain = self._checked(certificates, {spki})
         self._check_new(x509.load_der_x509_certificate(certificate))
-        generation = NewGeneration(str(plan.key), plan.algorithm, spki, None, certificate, chain)
+        generation = NewGeneration(key, plan.algorithm, spki, None, certificate, chain)
         with self.database.transaction() as connection:
             self._insert(connection, plan, generation, actor)
+        self.hand_over(plan.name)
         return self.authorities.get(plan.name)
+
+    def hand_over(self, name: str) -> None:
+        """Give an authority's newest certificate to who keeps its key."""
+        key = self.authorities.key(name)
+        if key.generation.key is None:
+            return
+        self.signers.keep_certificate(
+            key_reference(key), (key.generation.certificate, *key.generation.chain)
+        )
 
     def set_enabled(self, name: str, actor: str, *, enabled: bool) -> None:
         """Enable or disable an authority; its CRLs and status answers go on."""
@@ -150,6 +184,7 @@ class Ceremony:
     def save_settings(self, name: str, settings: AuthoritySettings, actor: str) -> None:
         """Replace an authority's URLs and CRL cadence."""
         with self.database.transaction() as connection:
+            settings = outdating(connection, self.authorities.view(connection), name, settings)
             storage.save_settings(connection, name, settings.model_dump_json())
             revisions.advance(connection)
             self.audit.record(
@@ -160,15 +195,21 @@ class Ceremony:
                 to=settings.model_dump_json(),
             )
 
-    def key_for(self, plan: AuthorityPlan) -> bytes:
-        """Return the plan's public key (SPKI); the key is made unless it is there already."""
-        backend = self.signers.backend(plan.key)
-        for key in backend.keys():
-            if key.reference == plan.key:
-                if key_type(key.public_key) != plan.key_type:
-                    raise RequestRejected(f"key {plan.key} is not of type {plan.key_type}")
-                return key.public_key
-        return backend.generate(plan.key, plan.key_type, exportable=False)
+    def key_for(self, plan: AuthorityPlan, role: KeyRole = KeyRole.AUTHORITY) -> bytes:
+        """Return the plan's public key (SPKI); the key is made unless it is there already.
+
+        The key of a root will sign its own certificate.
+        """
+        self.signers.check_authority(plan.key, plan.name)
+        key = self.signers.find(plan.key)
+        if key is None:
+            public_key = self.signers.generate(role, plan.key, plan.key_type)
+            plan.tell(f"key {plan.key} is made: {plan.key_type}")
+            return public_key
+        plan.tell(f"key {plan.key} is there: {key.key_type}")
+        if key_type(key.public_key) != plan.key_type:
+            raise RequestRejected(f"key {plan.key} is not of type {plan.key_type}")
+        return key.public_key
 
     def csr(self, plan: AuthorityPlan, spki: bytes, actor: str) -> bytes:
         """Return a CSR over a key of ours (RFC 2986); the audit trail knows of the signature."""
@@ -179,27 +220,37 @@ class Ceremony:
             self.audit.record(connection, "csr.signing", actor, key=str(plan.key), subject=subject)
         return assemble_csr(info, plan.algorithm, sign_tbs(signer, info, spki))
 
-    def _half_made(self, plan: AuthorityPlan) -> int | None:
-        """Return the generation of a root whose certificate was never signed.
+    def _half_made(self, name: str) -> int:
+        """Return the authority of this name if it is a root that has signed nothing, else 0.
 
         A root stands in the database before its certificate, which refers to it.
         """
-        if plan.name not in self.authorities.names():
-            return None
-        record = self.authorities.get(plan.name)
-        if record.generations or record.waiting_csr is not None:
-            return None
-        with self.database.reading() as connection:
-            waiting = storage.public_keys(connection, record.id)
-        keys = self.signers.backend(plan.key).keys()
-        own = next((key.public_key for key in keys if key.reference == plan.key), b"")
-        return waiting.get(own)
+        if name not in self.authorities.names():
+            return 0
+        record = self.authorities.get(name)
+        return 0 if record.generations or record.waiting_csr is not None else record.id
+
+    def _begin_root(
+        self, connection: Connection, plan: AuthorityPlan, spki: bytes, half_made: int, actor: str
+    ) -> int:
+        """Return the generation that the certificate will belong to; it may be there already.
+
+        What signed nothing with one key may try another.
+        """
+        known = storage.public_keys(connection, half_made).get(spki)
+        generation = NewGeneration(str(plan.key), plan.algorithm, spki)
+        return known or self._insert(connection, plan, generation, actor, half_made)
 
     def _insert(
-        self, connection: Connection, plan: AuthorityPlan, generation: NewGeneration, actor: str
+        self,
+        connection: Connection,
+        plan: AuthorityPlan,
+        generation: NewGeneration,
+        actor: str,
+        half_made: int = 0,
     ) -> int:
         now = self.clock()
-        authority_id = storage.insert_authority(
+        authority_id = half_made or storage.insert_authority(
             connection, plan.name, plan.settings.model_dump_json(), now
         )
         generation_id = storage.insert_generation(connection, authority_id, generation, now)
@@ -209,7 +260,7 @@ class Ceremony:
             "authority.created",
             actor,
             authority=plan.name,
-            key=str(plan.key),
+            key=generation.key,
             algorithm=plan.algorithm,
         )
         return generation_id

@@ -14,7 +14,7 @@ from pikaserver.asn1.identifiers import key_identifier
 from pikaserver.authority.authorities import IssuingKey
 from pikaserver.authority.naming.constraints import name_constraints
 from pikaserver.authority.templates.usages import key_usage
-from pikaserver.authority.urls import Pointers
+from pikaserver.authority.urls import Pointers, point
 
 Extensions = list[tuple[x509.ExtensionType, bool]]
 
@@ -65,10 +65,9 @@ def pointer_extensions(
         ]
         found.append((x509.AuthorityInformationAccess(descriptions), False))
     if crl:
-        # One point with several names: they are the same CRL (RFC 5280 section 4.2.1.13).
-        urls = [x509.UniformResourceIdentifier(url) for url in crl]
-        point = x509.DistributionPoint(urls, None, None, None)
-        found.append((x509.CRLDistributionPoints([point]), False))
+        found.append((x509.CRLDistributionPoints([point(crl)]), False))
+    if rules.crl_url and pointers.delta and not rules.custom_crl_urls:
+        found.append((x509.FreshestCRL([point(pointers.delta)]), False))
     found.extend(_policies(rules, rules.cps_url or authority_cps))
     if rules.must_staple:
         found.append((x509.TLSFeature([x509.TLSFeatureType.status_request]), False))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -11,7 +12,13 @@ from pikaserver.api.certificates import (
     Revocation,
     RevocationReason,
 )
-from pikaserver.api.errors import Conflict, Decision, PikaserverError, RequestRejected
+from pikaserver.api.errors import (
+    Conflict,
+    Decision,
+    PikaserverError,
+    RequestRejected,
+    Unavailable,
+)
 from pikaserver.api.issuance import (
     EnrollmentRequest,
     Issued,
@@ -25,12 +32,13 @@ from pikaserver.api.storage import Database
 from pikaserver.asn1.certificate import public_key_of, read_certificate
 from pikaserver.asn1.csr import verify_possession
 from pikaserver.authority.admission import admit, check_renewal, check_template, check_transaction
-from pikaserver.authority.authorities import AuthorityDirectory, AuthorityView
+from pikaserver.authority.authorities import AuthorityDirectory, AuthorityView, IssuingKey
 from pikaserver.authority.decisions import DecisionTrace
 from pikaserver.authority.issuance import Draft, Issuance, Together, no_step
 from pikaserver.authority.preparation import Preparation, TemplateVersion
 from pikaserver.authority.renewal import as_holder, with_names_of
-from pikaserver.authority.requests import WaitingRequests
+from pikaserver.authority.renewal_windows import RenewalWindows
+from pikaserver.authority.requests import BEING_SIGNED, WaitingRequests
 from pikaserver.authority.revocation import Revocations
 from pikaserver.authority.templates.directory import TemplateDirectory
 from pikaserver.storage import certificates as certificates_storage
@@ -57,6 +65,11 @@ class _Facts:
     authorities: AuthorityView
     stored: RequestRecord | None
 
+    @property
+    def issuer(self) -> IssuingKey:
+        """The key that signs; a disabled or revoked one is found out no earlier than here."""
+        return self.authorities.issuing_key(self.version.template.authority)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrollment:
@@ -69,6 +82,7 @@ class Enrollment:
     issuance: Issuance
     waiting: WaitingRequests
     revocations: Revocations
+    windows: RenewalWindows
     validators: Sequence[Validator]
     clock: Clock
 
@@ -84,9 +98,9 @@ class Enrollment:
         outcome = self._outcome_of_stored(facts.stored, trace)
         if outcome is not None:
             return outcome
-        draft = self.preparation.prepare(request, version, facts.authorities, trace)
-        if version.template.approval:
-            request_id = self.waiting.store(request, version, trace)
+        draft = self.preparation.prepare(request, version, facts.issuer, trace)
+        if version.template.approval or request.approval:
+            request_id = self.waiting.store(request, version, draft.new.device, trace)
             return Pending(request_id, RETRY_AFTER, trace.decisions)
         return self._issue(request, version, draft, trace)
 
@@ -96,7 +110,7 @@ class Enrollment:
         try:
             facts = self._facts(request)
             request = self._judge(facts.request, facts.version, trace)
-            draft = self.preparation.prepare(request, facts.version, facts.authorities, trace)
+            draft = self.preparation.prepare(request, facts.version, facts.issuer, trace)
         except PikaserverError as error:
             return DryRun(None, trace.decisions, str(error))
         return DryRun(draft, trace.decisions, None)
@@ -111,19 +125,36 @@ class Enrollment:
         stored, request = self.waiting.load(request_id)
         if stored.state is not RequestState.APPROVED:
             raise Conflict(f"request {request_id} is {stored.state}")
+        return self._issue_stored(stored, request)
+
+    def _issue_stored(self, stored: RequestRecord, request: EnrollmentRequest) -> Issued:
         trace = DecisionTrace()
         # The version that was approved is the one that is signed, whatever came since.
         with self.database.reading() as connection:
             version = self.templates.version_in(
                 connection, stored.template, stored.template_version
             )
-            authorities = self.authorities.view(connection)
+            issuer = self.authorities.view(connection).issuing_key(version.template.authority)
         check_template(request, version.template, trace)
         if request.renews is not None:
-            check_renewal(request.renews, version.template, self.clock, trace)
+            check_renewal(request.renews, version.template, self._may_renew, trace)
         request = with_names_of(request, version.template, trace)
-        draft = self.preparation.prepare(request, version, authorities, trace)
+        draft = self.preparation.prepare(request, version, issuer, trace)
         return self._issue(request, version, draft, trace, stored)
+
+    def enroll_service(
+        self, request: EnrollmentRequest, version: TemplateVersion, issuer: IssuingKey
+    ) -> Issued:
+        """Issue to a service of this server, under any generation of an authority.
+
+        Raises:
+            RequestRejected: a rule refused it; its trace tells which.
+        """
+        trace = DecisionTrace()
+        version = replace(version, template=replace(version.template, devices=False))
+        request = self._judge(request, version, trace)
+        draft = self.preparation.prepare(request, version, issuer, trace)
+        return self._issue(request, version, draft, trace)
 
     def _facts(self, request: EnrollmentRequest) -> _Facts:
         """Look everything up at once."""
@@ -151,15 +182,20 @@ class Enrollment:
     ) -> EnrollmentRequest:
         template = version.template
         admit(request, template, trace)
-        verify_possession(request.csr)
+        # Old devices, which speak SCEP only, have no better hashes.
+        weak = template.scep.compatibility if request.door == "scep" else ()
+        verify_possession(request.csr, weak=weak)
         trace.allow("possession", "signature of the request", "made with the key in it")
         request = as_holder(request, template, trace)
         if request.renews is not None:
-            check_renewal(request.renews, template, self.clock, trace)
+            check_renewal(request.renews, template, self._may_renew, trace)
         request = with_names_of(request, template, trace)
         for validator in self.validators:
             _ask(validator, request, version, trace)
         return request
+
+    def _may_renew(self, old: CertificateRecord, opens: datetime) -> bool:
+        return self.clock() >= opens or self.windows.opened_early(old)
 
     def _issue(
         self,
@@ -229,7 +265,9 @@ class Enrollment:
         if stored is None:
             return None
         if stored.state is RequestState.APPROVED:
-            return self.issue_approved(stored.id)
+            stored, request = self.waiting.load(stored.id)
+            if stored.state is RequestState.APPROVED:
+                return self._issue_stored(stored, request)
         if stored.state is RequestState.DECLINED:
             why = stored.comment or "no reason was given"
             trace.refuse("approval", f"request {stored.id}", f"it was declined: {why}")
@@ -246,7 +284,8 @@ def _issued(
     record: CertificateRecord, chain: tuple[bytes, ...], trace: tuple[Decision, ...]
 ) -> Issued:
     if record.certificate is None:
-        raise Conflict("the certificate was not finished; ask again")
+        # The same transaction on another thread or node, or one that a crash interrupted.
+        raise Unavailable("this certificate is being signed: ask again", BEING_SIGNED)
     return Issued(record, record.certificate, chain, trace)
 
 

@@ -5,23 +5,33 @@
     commit 1   serial, TBS, template version, requester + audit "certificate.signing"
     sign_tbs   no transaction is open; what comes back is verified
     commit 2   certificate + audit "certificate.issued"
+
+Where the signature comes later (`SignaturePending`), a draft that ``can_wait`` is kept, and the
+same deed done again goes on with it; any other is abandoned.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from pikaserver.api.certificates import CertificateRecord
-from pikaserver.api.errors import KeyUnavailable, NotFound, PikaserverError, StorageUnavailable
+from pikaserver.api.errors import (
+    KeyUnavailable,
+    PikaserverError,
+    SignaturePending,
+    StorageUnavailable,
+)
 from pikaserver.api.operations import CertificateIssued, Clock, Entropy
-from pikaserver.api.signing import KeyReference, Signer, SignerBackend
+from pikaserver.api.signing import KeyReference
 from pikaserver.api.storage import Database
 from pikaserver.asn1.certificate import assemble
 from pikaserver.asn1.serials import write_serial
 from pikaserver.authority.audit import AuditTrail
+from pikaserver.authority.awaiting import find_awaiting
 from pikaserver.authority.events import Events
+from pikaserver.authority.signers import SignerRegistry
 from pikaserver.signing.sign import sign_tbs
 from pikaserver.storage import certificates as storage
 from pikaserver.storage.certificates import NewCertificate
@@ -47,6 +57,8 @@ class Draft:
     new: NewCertificate
     chain: tuple[bytes, ...] = ()
     """The certificates above, from the issuer to the root."""
+    can_wait: bool = False
+    """Whether it is kept where people have to approve the signature first."""
 
 
 def no_step(connection: Connection) -> None:
@@ -68,34 +80,6 @@ class Together:
     with_intent: Step = no_step
     undone: Step = no_step
     with_certificate: Completion = no_completion
-
-
-class SignerRegistry:
-    """Finds the backend of a key by the scheme of its reference."""
-
-    def __init__(self, backends: Mapping[str, SignerBackend]) -> None:
-        self._backends = backends
-
-    def backend(self, reference: KeyReference) -> SignerBackend:
-        """Return the place where this key lives.
-
-        Raises:
-            NotFound: no enabled plugin knows the scheme.
-        """
-        if reference.scheme not in self._backends:
-            known = ", ".join(sorted(self._backends))
-            raise NotFound(
-                f"no enabled plugin keeps keys of scheme {reference.scheme!r}; there are: {known}"
-            )
-        return self._backends[reference.scheme]
-
-    def open(self, reference: KeyReference, algorithm: str) -> Signer:
-        """Return a key ready to sign."""
-        return self.backend(reference).open(reference, algorithm)
-
-    def backends(self) -> Mapping[str, SignerBackend]:
-        """Return all backends by scheme."""
-        return self._backends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +115,8 @@ class Issuance:
         together = together or Together()
         # A key that is away is found out before the intent, so that no serial is wasted.
         signer = self.signers.open(draft.key, draft.algorithm)
-        certificate_id = self._intend(draft, together)
+        draft, kept_id = self._kept(draft) if draft.can_wait else (draft, None)
+        certificate_id = kept_id or self._intend(draft, together)
         try:
             signature = sign_tbs(signer, draft.new.tbs, draft.issuer_public_key)
             certificate = assemble(draft.new.tbs, draft.algorithm, signature)
@@ -139,11 +124,41 @@ class Issuance:
         except StorageUnavailable:
             # Whether it is stored is open; the next start finds out.
             raise
+        except SignaturePending as pending:
+            if draft.can_wait:
+                self._keep(draft, certificate_id, pending)
+            else:
+                self._abandon(draft, certificate_id, together, pending)
+            raise
         except PikaserverError as error:
             self._abandon(draft, certificate_id, together, error)
             raise
         self.events.announce(CertificateIssued(record))
         return record
+
+    def _kept(self, draft: Draft) -> tuple[Draft, int | None]:
+        """Return the draft that was kept earlier in place of a new one that says the same."""
+        with self.database.transaction() as connection:
+            same, others = find_awaiting(connection, draft.new, draft.algorithm)
+            for other in others:
+                storage.abandon(connection, other.id)
+                self._audit_end(connection, draft, other.id, other.serial, "another was asked for")
+        if same is None:
+            return draft, None
+        return replace(draft, new=replace(draft.new, serial=same.serial, tbs=same.tbs)), same.id
+
+    def _keep(self, draft: Draft, certificate_id: int, pending: SignaturePending) -> None:
+        with self.database.transaction() as connection:
+            storage.await_signature(connection, certificate_id)
+            self.audit.record(
+                connection,
+                "certificate.awaiting",
+                draft.new.requester,
+                certificate=certificate_id,
+                serial=write_serial(draft.new.serial),
+                approval=pending.approval.hex() if pending.approval else None,
+                why=str(pending),
+            )
 
     def _intend(self, draft: Draft, together: Together) -> int:
         new = draft.new
@@ -188,11 +203,16 @@ class Issuance:
             storage.abandon(connection, certificate_id)
             if isinstance(error, KeyUnavailable):
                 together.undone(connection)
-            self.audit.record(
-                connection,
-                "certificate.abandoned",
-                draft.new.requester,
-                certificate=certificate_id,
-                serial=write_serial(draft.new.serial),
-                why=str(error),
-            )
+            self._audit_end(connection, draft, certificate_id, draft.new.serial, str(error))
+
+    def _audit_end(
+        self, connection: Connection, draft: Draft, certificate_id: int, serial: int, why: str
+    ) -> None:
+        self.audit.record(
+            connection,
+            "certificate.abandoned",
+            draft.new.requester,
+            certificate=certificate_id,
+            serial=write_serial(serial),
+            why=why,
+        )

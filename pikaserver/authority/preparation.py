@@ -15,7 +15,8 @@ from pikaserver.asn1.algorithms import default_algorithm, key_type
 from pikaserver.asn1.certificate import tbs, with_dummy_signature
 from pikaserver.asn1.names import general_name_text
 from pikaserver.authority.admission import lifetime
-from pikaserver.authority.authorities import AuthorityView, IssuingKey
+from pikaserver.authority.authorities import IssuingKey
+from pikaserver.authority.contacts import contact_of
 from pikaserver.authority.decisions import DecisionTrace
 from pikaserver.authority.draft import (
     Content,
@@ -57,23 +58,24 @@ class Preparation:
         self,
         request: EnrollmentRequest,
         version: TemplateVersion,
-        authorities: AuthorityView,
+        issuer: IssuingKey,
         trace: DecisionTrace,
     ) -> Draft:
-        """Return what would be signed.
+        """Return what would be signed by this issuer.
 
         Raises:
             RequestRejected: a rule refused it; the trace tells which.
         """
         template = version.template
-        issuer = authorities.issuing_key(template.authority)
         content = self._content(request, template, issuer, trace)
+        serial = self.next_serial()
+        shard = self._shard(template, issuer, serial)
+        pointers = self.urls.of(issuer, shard)
         extensions = [
             *usage_extensions(template.usage, content.public_key),
-            *pointer_extensions(template.extensions, self.urls.of(issuer), issuer.settings.cps_url),
+            *pointer_extensions(template.extensions, pointers, issuer.settings.cps_url),
             *self._provided(request, template),
         ]
-        serial = self.next_serial()
         algorithm = signature_algorithm(issuer, template.signature_hash)
         octets = tbs(certificate_builder(content, serial, issuer, extensions), algorithm)
         check_draft(octets, algorithm, issuer.certificate, self.lints, trace)
@@ -93,9 +95,18 @@ class Preparation:
             transaction=request.transaction,
             renews_id=request.renews.id if request.renews else None,
             issued_at=self.clock(),
+            crl_shard=shard,
+            device=contact_of(request, template, content.subject, content.names),
         )
-        chain = (issuer.generation.certificate, *issuer.generation.chain)
-        return Draft(key_reference(issuer), algorithm, issuer.public_key, new, chain)
+        return Draft(key_reference(issuer), algorithm, issuer.public_key, new, _chain(issuer))
+
+    def _shard(self, template: Template, issuer: IssuingKey, serial: int) -> int | None:
+        """Return the part of the CRL that a certificate points to for its whole life, if any."""
+        rules, shards = template.extensions, issuer.settings.crl_shards
+        if not shards or not rules.crl_url or rules.custom_crl_urls:
+            return None
+        shard = serial % shards + 1  # serials are random, so the parts are of one size
+        return shard if self.urls.of(issuer, shard).crl else None
 
     def _content(
         self,
@@ -141,6 +152,10 @@ class Preparation:
             for provider in self.providers
             for extension in provider.extensions(request, template)
         ]
+
+
+def _chain(issuer: IssuingKey) -> tuple[bytes, ...]:
+    return issuer.generation.certificate, *issuer.generation.chain
 
 
 def signature_algorithm(issuer: IssuingKey, hash_name: str | None) -> str:

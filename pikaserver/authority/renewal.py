@@ -9,6 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pikaserver.api.certificates import CertificateStatus
 from pikaserver.api.errors import NotAuthenticated
 from pikaserver.api.issuance import EnrollmentRequest
+from pikaserver.api.registrars import may_ask_for_others
 from pikaserver.api.templates import Template
 from pikaserver.asn1.names import general_name_text
 from pikaserver.asn1.serials import write_serial
@@ -26,7 +27,8 @@ def as_holder(
     A certificate of the template's own authority is renewed: subject and names stay
     (RFC 7030 section 4.2.2).  A certificate of another trusted authority, such as the one
     that a manufacturer put into a device (IEEE 802.1AR), vouches for the identity in its
-    subject, which the new one has to carry; the template's rules decide on the rest.
+    subject, which the new one has to carry; the template's rules decide on the rest.  A
+    registration authority of the template speaks for others, and what it renews is theirs.
 
     Raises:
         RequestRejected: the request speaks of somebody else.
@@ -38,6 +40,10 @@ def as_holder(
     if certificate.status is not CertificateStatus.VALID:
         trace.leave_out("proof", request.requester.name, f"the certificate is {certificate.status}")
         raise NotAuthenticated(f"the client certificate is {certificate.status}")
+    if may_ask_for_others(certificate, template):
+        why = f"certificates of template {certificate.template!r} ask on behalf of others"
+        trace.allow("on-behalf", request.requester.name, why)
+        return request
     if request.renews is None and certificate.authority != template.authority:
         old = _load(certificate.certificate)
         _check_purpose(old, trace)

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from pikaserver.api.errors import Conflict
+from pikaserver.api.errors import Conflict, Unavailable
 from pikaserver.api.issuance import (
+    CertificationRequest,
     EnrollmentRequest,
     OneTimeProof,
     Requester,
@@ -17,7 +18,8 @@ from pikaserver.api.issuance import (
 )
 from pikaserver.api.operations import Clock, RequestWaiting
 from pikaserver.api.storage import Database
-from pikaserver.asn1.csr import read_csr
+from pikaserver.asn1.crmf import read_any_request
+from pikaserver.asn1.csr_redaction import without_password
 from pikaserver.asn1.names import general_name_text
 from pikaserver.authority.audit import AuditTrail
 from pikaserver.authority.decisions import DecisionTrace
@@ -25,7 +27,29 @@ from pikaserver.authority.events import Events
 from pikaserver.authority.preparation import TemplateVersion
 from pikaserver.storage import certificates as certificates_storage
 from pikaserver.storage import requests as storage
+from pikaserver.storage.devices import Contact
 from pikaserver.storage.requests import NewRequest
+
+BEING_SIGNED = 5
+"""Seconds after which a client may ask again for what is being signed."""
+
+
+def wish_hash(csr: CertificationRequest) -> str:
+    """Return what two requests for the same have in common, SHA-256 in hex.
+
+    A challenge password says nothing of what is wished: one that ties the request to a TLS
+    session is another one whenever a client comes back (RFC 7030 section 3.5).
+    """
+    if csr.challenge_password is None:
+        return hashlib.sha256(csr.der).hexdigest()
+    parts = [csr.subject.public_bytes(), csr.public_key]
+    for extension in csr.extensions:
+        critical = b"\x01" if extension.critical else b"\x00"
+        parts += [extension.oid.dotted_string.encode(), critical, extension.value.public_bytes()]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(4, "big") + part)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +61,8 @@ class Approval:
     def spend(self, connection: Connection) -> None:
         """See the protocol; who comes second has no wrong credential, only bad timing."""
         if not storage.claim(connection, self.request_id):
-            raise Conflict(f"request {self.request_id} is being issued, or was; ask again")
+            why = f"request {self.request_id} is being issued, or was: ask again"
+            raise Unavailable(why, BEING_SIGNED)
 
     def restore(self, connection: Connection) -> None:
         """See the protocol."""
@@ -54,9 +79,17 @@ class WaitingRequests:
         self._clock = clock
 
     def store(
-        self, request: EnrollmentRequest, version: TemplateVersion, trace: DecisionTrace
+        self,
+        request: EnrollmentRequest,
+        version: TemplateVersion,
+        device: Contact | None,
+        trace: DecisionTrace,
     ) -> int:
-        """Store a request and spend its proof; return the request's id."""
+        """Store a request and spend its proof; return the request's id.
+
+        Raises:
+            RequestRejected: the device that asks was retired.
+        """
         csr = request.csr
         new = NewRequest(
             template_id=version.id,
@@ -64,8 +97,8 @@ class WaitingRequests:
             door=request.door,
             requester=request.requester.name,
             method=request.requester.method,
-            csr=csr.der,
-            csr_hash=hashlib.sha256(csr.der).hexdigest(),
+            csr=without_password(csr),
+            csr_hash=wish_hash(csr),
             key_hash=hashlib.sha256(csr.public_key).hexdigest(),
             subject=csr.subject.rfc4514_string(),
             names=tuple(general_name_text(name) for name in csr.names),
@@ -74,6 +107,7 @@ class WaitingRequests:
             transaction=request.transaction,
             trace=trace.decisions,
             created_at=self._clock(),
+            device=device,
         )
         with self._database.transaction() as connection:
             if request.requester.proof is not None:
@@ -95,7 +129,7 @@ class WaitingRequests:
         renews = request.renews or request.requester.certificate
         return storage.find(
             connection,
-            hashlib.sha256(request.csr.der).hexdigest(),
+            wish_hash(request.csr),
             requester=request.requester.name,
             template=request.template,
             renews_id=renews.id if renews else None,
@@ -127,7 +161,7 @@ class WaitingRequests:
             )
         requester = Requester(record.requester, details.method, certificate=renews)
         request = EnrollmentRequest(
-            csr=read_csr(record.csr),
+            csr=read_any_request(record.csr),
             requester=requester,
             template=record.template,
             door=record.door,

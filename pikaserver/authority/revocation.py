@@ -13,7 +13,7 @@ from pikaserver.asn1.crl import entry
 from pikaserver.asn1.serials import write_serial
 from pikaserver.authority.audit import AuditTrail
 from pikaserver.authority.events import Events
-from pikaserver.storage import authorities, revisions
+from pikaserver.storage import authorities, revisions, revocations
 from pikaserver.storage import certificates as storage
 
 _NOT_A_REASON = frozenset({RevocationReason.REMOVE_FROM_CRL})
@@ -50,18 +50,18 @@ class Revocations:
     ) -> CertificateRecord:
         """Revoke within a transaction that is open already; `announce` it afterwards."""
         _check(revocation, self._clock())
+        number = self._count(connection, record)
         if not storage.revoke(
             connection,
             record.id,
-            at=revocation.at,
-            reason=revocation.reason,
-            invalidity_at=revocation.invalidity_at,
+            revocation,
             crl_entry=entry(
                 record.serial, revocation.at, revocation.reason, revocation.invalidity_at
             ),
+            number=number,
         ):
             raise Conflict(f"certificate {write_serial(record.serial)} is revoked already")
-        self._note(connection, record)
+        revocations.forget_release(connection, record.id)
         self._audit.record(
             connection,
             "certificate.revoked",
@@ -75,9 +75,10 @@ class Revocations:
     def release(self, record: CertificateRecord, actor: str) -> CertificateRecord:
         """See ``pikaserver.api.server.Server.release``."""
         with self._database.transaction() as connection:
+            number = self._count(connection, record)
             if not storage.release(connection, record.id):
                 raise Conflict(f"certificate {write_serial(record.serial)} is not on hold")
-            self._note(connection, record)
+            revocations.note_release(connection, record.id, self._clock(), number)
             self._audit.record(
                 connection,
                 "certificate.released",
@@ -89,11 +90,12 @@ class Revocations:
         self.announce(changed)
         return changed
 
-    def _note(self, connection: Connection, record: CertificateRecord) -> None:
+    def _count(self, connection: Connection, record: CertificateRecord) -> int:
         """Make the CRL due; where an authority's own certificate changed, drop what is cached."""
-        authorities.count_revocation(connection, storage.generation_id(connection, record.id))
         if record.certificate is not None and may_be_authority(record.certificate):
             revisions.advance(connection)
+        generation_id = storage.generation_id(connection, record.id)
+        return authorities.count_revocation(connection, generation_id)
 
 
 def _check(revocation: Revocation, now: datetime) -> None:

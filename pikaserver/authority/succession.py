@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from pikaserver.api.certificates import AuthorityRecord
 from pikaserver.api.errors import Conflict, RequestRejected
 from pikaserver.api.operations import Clock
+from pikaserver.api.signing import KeyRole
 from pikaserver.api.storage import Database
 from pikaserver.asn1.algorithms import key_type
 from pikaserver.asn1.certificate import public_key_of
@@ -49,7 +50,7 @@ class Succession:
         draft, chain = self._successor(key, content, key.public_key, key.generation.id)
         with self.database.transaction() as connection:
             self.audit.record(connection, "authority.renewed", actor, authority=name)
-        self._activate(draft, key.generation.id, chain)
+        self._activate(name, draft, key.generation.id, chain)
         return self.authorities.get(name)
 
     def rekey(
@@ -64,21 +65,51 @@ class Succession:
         content = content_of(old.certificate, validity)
         is_root = is_self_signed(old.certificate)
         above = None if is_root else self._find_issuer(old)
-        spki = self.ceremony.key_for(plan)
+        role = KeyRole.ROOT if is_root else KeyRole.AUTHORITY
+        spki = self.ceremony.key_for(replace(plan, name=name), role)
+        if spki == old.public_key:
+            return self._finish_roll_over(name)
         waits = above is None and not is_root
         csr = self.ceremony.csr(replace(plan, content=content), spki, actor) if waits else None
-        generation_id = self._insert(
-            name, NewGeneration(str(plan.key), plan.algorithm, spki, csr), actor
-        )
+        new = NewGeneration(str(plan.key), plan.algorithm, spki, csr)
+        generation_id = self._half_made(name, spki) or self._insert(name, new, actor)
         if above is not None:
             draft = self.certificates.subordinate(content, spki, above)
             chain = (above.generation.certificate, *above.generation.chain)
-            self._activate(draft, generation_id, chain)
+            self._activate(name, draft, generation_id, chain)
         elif is_root:
             draft = self.certificates.root(content, spki, plan.key, plan.algorithm, generation_id)
-            self._activate(draft, generation_id, ())
+            self._activate(name, draft, generation_id, ())
             self._roll_over(old, self.authorities.key(name))
         return self.authorities.get(name)
+
+    def _half_made(self, name: str, spki: bytes) -> int | None:
+        """Return the generation of a key that waits for its certificate already.
+
+        Raises:
+            Conflict: the authority had a certificate over this key once.
+        """
+        record = self.authorities.get(name)
+        with self.database.reading() as connection:
+            generation_id = storage.public_keys(connection, record.id).get(spki)
+        if any(generation.id == generation_id for generation in record.generations):
+            raise Conflict(f"authority {name!r} has used this key before: name another one")
+        return generation_id
+
+    def _finish_roll_over(self, name: str) -> AuthorityRecord:
+        """Make the cross-certificates of a root that stopped between its new key and them.
+
+        Raises:
+            Conflict: there is nothing to finish.
+        """
+        before, new = self.authorities.get(name), self.authorities.key(name)
+        earlier = [one.number for one in before.generations if not one.current]
+        if earlier and is_self_signed(new.certificate):
+            self._roll_over(self.authorities.key(name, max(earlier)), new)
+        after = self.authorities.get(name)
+        if after == before:
+            raise Conflict(f"authority {name!r} signs with this key already: name another one")
+        return after
 
     def _insert(self, name: str, new: NewGeneration, actor: str) -> int:
         record = self.authorities.get(name)
@@ -88,12 +119,15 @@ class Succession:
             self.audit.record(connection, "authority.rekeyed", actor, authority=name)
         return generation_id
 
-    def _activate(self, draft: Draft, generation_id: int, chain: tuple[bytes, ...]) -> None:
+    def _activate(
+        self, name: str, draft: Draft, generation_id: int, chain: tuple[bytes, ...]
+    ) -> None:
         def finish(connection: Connection, _id: int, certificate: bytes) -> None:
             storage.activate(connection, generation_id, certificate, chain, self.clock())
             revisions.advance(connection)
 
         self.issuance.issue(draft, Together(with_certificate=finish))
+        self.ceremony.hand_over(name)
 
     def _roll_over(self, old: IssuingKey, new: IssuingKey) -> None:
         """Certify each key of a root with the other one (RFC 4210 section 4.4).
@@ -102,6 +136,9 @@ class Succession:
         the other way round.  Both end with the first of the two roots.
         """
         for subject, issuer in ((new, old), (old, new)):
+            others = map(x509.load_der_x509_certificate, subject.generation.others)
+            if any(is_issued_by(other, issuer.certificate) for other in others):
+                continue  # it was made before something stopped
             content = content_of(old.certificate, None)
             draft = self.certificates.self_issued(content, subject, issuer)
             self._issue_cross(draft, subject, issuer)

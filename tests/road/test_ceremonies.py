@@ -11,12 +11,13 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from pikaserver.api.certificates import CertificateQuery, Revocation, RevocationReason
 from pikaserver.api.errors import Conflict, KeyUnavailable, RequestRejected
 from pikaserver.api.issuance import EnrollmentRequest, Requester
-from pikaserver.api.signing import KeyReference
+from pikaserver.api.signing import KeyReference, KeyRole
 from pikaserver.asn1.algorithms import default_algorithm
 from pikaserver.asn1.csr import read_csr, verify_possession
 from pikaserver.authority import issuance
 from pikaserver.authority.ca_certificates import CaContent
 from pikaserver.authority.ceremony import AuthorityPlan
+from pikaserver.authority.signers import SignerRegistry
 from pikaserver.testing.clock import FrozenClock
 from pikaserver.testing.servers import make_server
 
@@ -108,6 +109,48 @@ def test_a_root_whose_signature_failed_is_finished_by_the_same_words(server, mon
     )
     with pytest.raises(Conflict, match="already"):
         server.ceremony.create_root(wanted, "test")
+
+
+def test_a_root_that_signed_nothing_may_try_another_key(server, monkeypatch):
+    """Its keeper may refuse the first one for good: neither name nor operator is stuck."""
+    with monkeypatch.context() as patched:
+        patched.setattr(issuance, "sign_tbs", refuse_to_sign)
+        with pytest.raises(KeyUnavailable):
+            server.ceremony.create_root(plan("stuck-root"), "test")
+    other = replace(plan("stuck-root"), key=KeyReference("software", "other-key"))
+
+    record = server.ceremony.create_root(other, "test")
+
+    assert ["software:other-key"] == [one.key for one in record.generations]
+    assert server.authorities.issuing_key("stuck-root").generation.current
+
+
+class RolesApart:
+    """A place that makes the keys of roots in another way."""
+
+    def __init__(self, backend):
+        self._backend = backend
+        self.scheme = "apart"
+        self.made = []
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+    def generate_for(self, role, reference, key_type):
+        self.made.append((role.value, str(reference)))
+        return self._backend.generate(reference, key_type, exportable=False)
+
+
+def test_who_makes_a_key_knows_what_it_is_for(server):
+    """Rules of a key are fixed when it is made; those of a root differ."""
+    software = server.signers.backend(KeyReference("software", "x"))
+    apart = RolesApart(software)
+    registry = SignerRegistry({"apart": apart})
+
+    for role in KeyRole:
+        registry.generate(role, KeyReference("apart", role.value), "ec-p256")
+
+    assert [(role.value, f"apart:{role.value}") for role in KeyRole] == apart.made
 
 
 def refuse_to_sign(*_words):

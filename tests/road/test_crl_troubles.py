@@ -7,8 +7,9 @@ import pytest
 from cryptography import x509
 
 from pikaserver.api.certificates import Revocation, RevocationReason
-from pikaserver.api.errors import StorageUnavailable
+from pikaserver.api.errors import RequestRejected, StorageUnavailable
 from pikaserver.api.issuance import EnrollmentRequest, Requester
+from pikaserver.authority.crls import signing
 from pikaserver.storage import crls
 
 
@@ -62,6 +63,37 @@ def test_it_is_served_while_the_database_is_away(server, make_csr, monkeypatch):
     assert before == server.crls.latest("issuing")
     with pytest.raises(StorageUnavailable):
         server.enroll(EnrollmentRequest(csr, Requester("t", "operator"), "device", "cli"))
+
+
+def test_whoever_is_overtaken_by_a_later_number_signs_anew(server, monkeypatch):
+    """A signing agent takes numbers only as they grow: the loser of a race takes the next one."""
+    before = server.crls.issue("issuing")[0].number
+    sign = signing.sign_pieces
+
+    def overtaken(*_words):
+        monkeypatch.setattr(signing, "sign_pieces", sign)
+        server.crls.issue("issuing")
+        raise RequestRejected("the CRL number does not grow")
+
+    monkeypatch.setattr(signing, "sign_pieces", overtaken)
+
+    issued = server.crls.issue("issuing")
+
+    assert [before + 3] == [record.number for record in issued]
+    with server.database.reading() as connection:
+        assert [] == crls.open_intents(connection)
+
+
+def test_whoever_is_refused_for_another_reason_hears_it(server, monkeypatch):
+    """The same words again would not help."""
+
+    def refuse(*_words):
+        raise RequestRejected("nextUpdate is too far away")
+
+    monkeypatch.setattr(signing, "sign_pieces", refuse)
+
+    with pytest.raises(RequestRejected, match="too far"):
+        server.crls.issue("issuing")
 
 
 class TestNoRoom:

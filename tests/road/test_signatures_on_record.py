@@ -4,9 +4,10 @@ import pytest
 from cryptography import x509
 
 from pikaserver.api.signing import KeyReference
-from pikaserver.authority import ceremony, crl, issuance
+from pikaserver.authority import ceremony, issuance
 from pikaserver.authority.ca_certificates import CaContent
 from pikaserver.authority.ceremony import AuthorityPlan
+from pikaserver.authority.crls import signing
 from pikaserver.storage import audit
 
 
@@ -54,7 +55,7 @@ def test_a_line_of_the_trail_is_durable_before_each_signature(server, monkeypatc
     for module, name in (
         (ceremony, "sign_tbs"),
         (issuance, "sign_tbs"),
-        (crl, "sign_pieces"),
+        (signing, "sign_pieces"),
     ):
         monkeypatch.setattr(module, name, spy(getattr(module, name)))
 

@@ -7,7 +7,7 @@ import tomlkit
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pikaserver.api.certificates import CertificateStatus, RevocationReason
+from pikaserver.api.certificates import CertificateStatus, Revocation, RevocationReason
 from pikaserver.api.errors import RequestRejected
 from pikaserver.api.issuance import EnrollmentRequest, Issued, Requester
 from pikaserver.authority.recovery import resolve_intents
@@ -147,10 +147,9 @@ def test_what_a_stopped_process_left_is_closed_and_stays_revocable(
         assert storage.revoke(
             connection,
             intent.id,
-            at=clock(),
-            reason=RevocationReason.UNSPECIFIED,
-            invalidity_at=None,
+            Revocation(clock(), RevocationReason.UNSPECIFIED),
             crl_entry=b"",
+            number=1,
         )
 
 

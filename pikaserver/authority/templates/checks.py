@@ -14,6 +14,7 @@ from pikaserver.authority.templates.usage_checks import usage_problems, validity
 
 _WORD = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?", re.ASCII)
 _NAMES_LIMIT = 1000
+_WEAK_ALGORITHMS = ("3des", "des", "sha1", "md5")
 
 
 def check_template(template: Template) -> None:
@@ -30,6 +31,7 @@ def check_template(template: Template) -> None:
         usage_problems,
         _identity_problems,
         validity_problems,
+        _scep_problems,
     )
     for check in checks:
         for problem in check(template):
@@ -41,6 +43,7 @@ def _door_problems(template: Template) -> Iterator[str]:
         ("doors", template.doors),
         ("proofs", template.proofs),
         ("client-authorities", template.client_authorities),
+        ("registrars", template.registrars),
         ("authority", (template.authority,)),
     )
     for key, words in lists:
@@ -51,6 +54,8 @@ def _door_problems(template: Template) -> Iterator[str]:
         yield "proofs is empty: nobody could prove the right to ask"
     if template.client_authorities and "certificate" not in template.proofs:
         yield "client-authorities stands only with the proof 'certificate'"
+    if template.registrars and "certificate" not in template.proofs:
+        yield "registrars stands only with the proof 'certificate'"
 
 
 def _key_problems(template: Template) -> Iterator[str]:
@@ -129,3 +134,11 @@ def _identity_problems(template: Template) -> Iterator[str]:
         yield "subject.common-name: copy-first-name needs a kind of names, like [names.dns]"
     if template.usage.ca and not (rules.required or rules.fixed):
         yield "subject.required is empty: a CA certificate needs a subject (RFC 5280 4.1.2.6)"
+
+
+def _scep_problems(template: Template) -> Iterator[str]:
+    for word in sorted(template.scep.compatibility.difference(_WEAK_ALGORITHMS)):
+        hint = did_you_mean(word, _WEAK_ALGORITHMS)
+        yield f"scep.compatibility: {word!r} is not one of {', '.join(_WEAK_ALGORITHMS)}{hint}"
+    if template.scep.enabled and "scep" not in template.doors:
+        yield "scep.enabled: 'scep' is not among the doors"

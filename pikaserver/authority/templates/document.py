@@ -6,9 +6,11 @@ from typing import TypeVar
 
 from pikaserver.api.errors import RequestRejected
 from pikaserver.api.templates import (
+    EstRules,
     ExtensionRules,
     NameRules,
     RenewalRules,
+    ScepRules,
     SubjectRules,
     Template,
     UsageRules,
@@ -66,6 +68,14 @@ def to_template(document: TemplateDocument, *, name: str, version: int) -> Templ
         validity=_validity_rules(document.validity),
         extensions=_extension_rules(document.extensions),
         renewal=_renewal_rules(document.renewal),
+        registrars=frozenset(document.registrars),
+        devices=document.device.record,
+        est=EstRules(**document.est.model_dump()),
+        scep=ScepRules(
+            document.scep.enabled,
+            frozenset(document.scep.compatibility),
+            document.scep.include_root,
+        ),
     )
 
 
@@ -150,7 +160,7 @@ def _at(path: str, read: Callable[[str], _Read], text: str) -> _Read:
 
 def to_tables(template: Template) -> dict[str, object]:
     """Return the tables that `to_template` makes into this template, every key spelt out."""
-    usage, validity, renewal = template.usage, template.validity, template.renewal
+    validity = template.validity
     tables = {
         "description": template.description,
         "enabled": template.enabled,
@@ -158,22 +168,13 @@ def to_tables(template: Template) -> dict[str, object]:
         "doors": sorted(template.doors),
         "proofs": sorted(template.proofs),
         "client-authorities": sorted(template.client_authorities),
+        "registrars": sorted(template.registrars),
         "approval": template.approval,
         "signature-hash": template.signature_hash,
         "subject": _subject_table(template.subject),
         "names": _names_table(template),
         "key": {"types": sorted(template.key_types)},
-        "usage": {
-            "key-usage": list(usage.key_usage),
-            "extended-key-usage": [
-                extended_key_usage_name(oid) for oid in usage.extended_key_usage
-            ],
-            "extended-key-usage-critical": usage.extended_key_usage_critical,
-            "ca": usage.ca,
-            "path-length": usage.path_length,
-            "permitted-names": list(usage.permitted_names),
-            "excluded-names": list(usage.excluded_names),
-        },
+        "usage": _usage_table(template.usage),
         "validity": {
             "period": write_duration(validity.period),
             "maximum": write_duration(validity.maximum),
@@ -181,14 +182,24 @@ def to_tables(template: Template) -> dict[str, object]:
             "backdate": write_duration(validity.backdate),
         },
         "extensions": _extensions_table(template.extensions),
-        "renewal": {
-            "allowed": renewal.allowed,
-            "window": None if renewal.window is None else write_duration(renewal.window),
-            "copy-names": renewal.copy_names,
-            "revoke-old": renewal.revoke_old,
-        },
+        "renewal": _renewal_table(template.renewal),
+        "device": {"record": template.devices},
+        "est": _est_table(template.est),
+        "scep": _scep_table(template.scep),
     }
     return _without_none(tables)
+
+
+def _usage_table(usage: UsageRules) -> dict[str, object]:
+    return {
+        "key-usage": list(usage.key_usage),
+        "extended-key-usage": [extended_key_usage_name(oid) for oid in usage.extended_key_usage],
+        "extended-key-usage-critical": usage.extended_key_usage_critical,
+        "ca": usage.ca,
+        "path-length": usage.path_length,
+        "permitted-names": list(usage.permitted_names),
+        "excluded-names": list(usage.excluded_names),
+    }
 
 
 def _subject_table(rules: SubjectRules) -> dict[str, object]:
@@ -230,6 +241,32 @@ def _extensions_table(rules: ExtensionRules) -> dict[str, object]:
         "cps-url": rules.cps_url,
         "must-staple": rules.must_staple,
         "ocsp-no-check": rules.ocsp_no_check,
+    }
+
+
+def _renewal_table(rules: RenewalRules) -> dict[str, object]:
+    return {
+        "allowed": rules.allowed,
+        "window": None if rules.window is None else write_duration(rules.window),
+        "copy-names": rules.copy_names,
+        "revoke-old": rules.revoke_old,
+    }
+
+
+def _scep_table(rules: ScepRules) -> dict[str, object]:
+    return {
+        "enabled": rules.enabled,
+        "compatibility": sorted(rules.compatibility),
+        "include-root": rules.include_root,
+    }
+
+
+def _est_table(rules: EstRules) -> dict[str, object]:
+    return {
+        "server-keys": rules.server_keys,
+        "full-cmc": rules.full_cmc,
+        "possession-linking": rules.possession_linking,
+        "self-revocation": rules.self_revocation,
     }
 
 

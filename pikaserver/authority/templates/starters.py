@@ -13,12 +13,15 @@ STARTERS = (
     "document-signing",
     "ocsp",
     "tsa",
+    "scep",
     "subca",
     "vpn",
     "wifi",
     "kubernetes",
     "mqtt-broker",
     "mqtt-client",
+    "registrar",
+    "cmc",
 )
 """Their names, which are also those of the templates that the first start creates."""
 

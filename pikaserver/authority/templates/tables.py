@@ -10,6 +10,7 @@ from pikaserver.api.errors import RequestRejected
 
 # TOML's parser has no bounds; Python does not even print what is long enough.
 Number = Annotated[int, Field(gt=-(2**31), lt=2**31)]
+Linking = Literal["off", "if-sent", "required"]
 CommonName = Literal["free", "must-be-name", "becomes-name", "copy-first-name"]
 
 
@@ -106,6 +107,29 @@ class RenewalTable(_Table):
     revoke_old: bool = False
 
 
+class DeviceTable(_Table):
+    """``[device]``; whether the operator sees a record of each holder."""
+
+    record: bool = True
+
+
+class EstTable(_Table):
+    """``[est]``; what EST offers beyond enrolling and renewing."""
+
+    server_keys: bool = False
+    full_cmc: bool = True
+    possession_linking: Linking = "off"
+    self_revocation: bool = True
+
+
+class ScepTable(_Table):
+    """``[scep]``; it counts beside ``doors``."""
+
+    enabled: bool = False
+    compatibility: list[str] = []
+    include_root: bool = True
+
+
 class TemplateDocument(_Table):
     """The whole document."""
 
@@ -115,6 +139,7 @@ class TemplateDocument(_Table):
     doors: list[str]
     proofs: list[str]
     client_authorities: list[str] | None = None
+    registrars: list[str] = []
     approval: bool = False
     signature_hash: str | None = None
     subject: SubjectTable = SubjectTable()
@@ -124,6 +149,9 @@ class TemplateDocument(_Table):
     validity: ValidityTable
     extensions: ExtensionsTable = ExtensionsTable()
     renewal: RenewalTable = RenewalTable()
+    device: DeviceTable = DeviceTable()
+    est: EstTable = EstTable()
+    scep: ScepTable = ScepTable()
 
 
 def read_document(tables: dict[str, object]) -> TemplateDocument:
