@@ -1,6 +1,7 @@
 """What ``pikaserver up`` makes in an empty folder: settings, keys, a two-level PKI, starters."""
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ hierarchy is post-quantum, which the TLS of most clients cannot verify yet."""
 
 ACTOR = "up"
 DISTRIBUTION = "pikaserver"
+_AGENTS_PORT = 8444
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class FirstStart:
     key_type: str = "ec-p256"
     subject: str = "O=Pikaserver"
     plugins: tuple[str, ...] = ()
+    agents: str = ""
+    """Where signing agents are awaited; without it beside ``https``."""
 
 
 def is_set_up(data: Path) -> bool:
@@ -181,10 +185,38 @@ def _is_classical(key_type: str) -> bool:
 def _plugin_sections(
     wishes: FirstStart, plugins: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, object]]:
-    """Let the chain for download include what signs the server's own certificate."""
-    if _is_classical(wishes.key_type) or "crl" not in plugins["enabled"]:
-        return {}
-    return {"crl": {"chain-also": [TLS]}}
+    """Return what the plugins are told besides.
+
+    The chain for download includes what signs the server's own certificate; signing agents
+    are awaited beside the listener for devices.
+    """
+    sections: dict[str, dict[str, object]] = {}
+    if not _is_classical(wishes.key_type) and "crl" in plugins["enabled"]:
+        sections["crl"] = {"chain-also": [TLS]}
+    if "agents" in plugins["enabled"]:
+        sections["agents"] = {"bind": wishes.agents or _beside(wishes.https)}
+    return sections
+
+
+def _beside(bind: str) -> str:
+    """Return the next port of a listener's address, or another one where that is taken."""
+    host, _, port = bind.rpartition(":")
+    if not port.isdecimal():
+        return f"0.0.0.0:{_AGENTS_PORT}"  # beside a Unix socket there is no port
+    wanted = (int(port) + 1, 0) if int(port) else ()
+    found = next(filter(None, (_free(host.strip("[]"), number) for number in wanted)), int(port))
+    return f"{host}:{found}"
+
+
+def _free(host: str, port: int) -> int | None:
+    """Return a port on which nobody listens: this one, or for 0 any."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except (OSError, OverflowError):
+        return None
 
 
 def _short(subject: x509.Name) -> str:

@@ -16,8 +16,8 @@ from pikaserver.api.operations import (
     Job,
     Metric,
     Observer,
-    Publisher,
 )
+from pikaserver.api.publishing import Publisher
 from pikaserver.api.server import Server
 from pikaserver.api.signing import SignerBackend
 from pikaserver.api.storage import Migrations
@@ -81,7 +81,7 @@ def register_service_urls(server: Server) -> Iterable[ServiceUrl]:
 
 @hookspec
 def register_publishers(server: Server) -> Iterable[Publisher]:
-    """Return ways to push a fresh CRL to where relying parties look."""
+    """Return ways to push fresh CRLs, and more, to where relying parties look."""
 
 
 @hookspec

@@ -35,22 +35,20 @@ from pikaserver.web.authentication import CertificateAuthenticator, CodeAuthenti
 class HostPlugin:
     """Software keys, the two kinds of callers that every server knows, and its health."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._environment = environment
+    def __init__(self, kek: KeyEncryptionKey) -> None:
+        self._kek = kek
 
     @hookimpl
     def register_signer_backends(self, server: Server) -> list[SignerBackend]:
         """Offer the keys in the database, sealed under the key-encryption key."""
-        kek = key_encryption_key(self._settings, self._environment)
         store = DatabaseKeyStore(server.database)
-        return [SoftwareBackend(store, kek, server.clock, server.entropy)]
+        return [SoftwareBackend(store, self._kek, server.clock, server.entropy)]
 
     @hookimpl
     def register_authenticators(self, server: Server) -> list[Authenticator]:
         """Know callers by enrolment code and by certificate of ours."""
         return [
-            CodeAuthenticator(server.codes, server.clock),
+            CodeAuthenticator(server.codes, server.clock, server.lockouts),
             CertificateAuthenticator(server.certificates, server.clock),
         ]
 

@@ -8,11 +8,12 @@ from pikaserver.api.errors import ConfigurationError
 from pikaserver.api.operations import Clock, Entropy
 from pikaserver.api.storage import Migrations
 from pikaserver.clock import system_clock, system_entropy
-from pikaserver.host_plugin import HostPlugin
+from pikaserver.host_plugin import HostPlugin, key_encryption_key
 from pikaserver.plugin_discovery import installed
 from pikaserver.secrecy import forbid_core_dumps
 from pikaserver.server import Ground, PkiServer
 from pikaserver.settings.loading import FILE_NAME, Settings
+from pikaserver.signing.sealed_secrets import SealedSecrets
 from pikaserver.storage.database import EmbeddedOrServer, open_database
 from pikaserver.storage.migrations.branches import are_current
 from pikaserver.storage.migrations.environment import upgrade
@@ -36,9 +37,9 @@ def open_server(
     check_set_up(settings)
     database = open_database(host.database.url)
     try:
-        built_in = HostPlugin(settings, environment)
+        kek = key_encryption_key(settings, environment)
         plugins = plugin_manager.load(
-            host.plugins.enabled, built_in=[(plugin_manager.HOST, built_in)]
+            host.plugins.enabled, built_in=[(plugin_manager.HOST, HostPlugin(kek))]
         )
         _upgrade(database, [branch for _, branch in plugins.migrations()])
         names = {plugin.name for plugin in installed()}
@@ -49,6 +50,7 @@ def open_server(
             database=database,
             clock=clock,
             entropy=entropy,
+            secrets=SealedSecrets(kek, entropy),
         )
         yield PkiServer(ground)
     finally:

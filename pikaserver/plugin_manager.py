@@ -27,8 +27,8 @@ from pikaserver.api.operations import (
     Job,
     Metric,
     Observer,
-    Publisher,
 )
+from pikaserver.api.publishing import Publisher
 from pikaserver.api.signing import SignerBackend
 from pikaserver.api.storage import Migrations
 from pikaserver.api.web import Authenticator, Listener, Service, ServiceUrl
@@ -43,6 +43,7 @@ Offers = list[tuple[str, Item]]
 
 HOST = "host"
 """The name under which the host's own hooks are asked."""
+LONGEST_PUBLISHER = 60
 
 _log = logging.getLogger(__name__)
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
@@ -157,8 +158,14 @@ class Plugins:
         return self._collect("register_service_urls", ServiceUrl, server)
 
     def publishers(self, server: PluginServer) -> Offers[Publisher]:
-        """Return the ways to push fresh CRLs; each name once."""
+        """Return the ways to push fresh CRLs; each name once, and short enough for the database."""
         publishers = self._collect("register_publishers", Publisher, server)
+        for plugin, publisher in publishers:
+            if not 1 <= len(publisher.name) <= LONGEST_PUBLISHER:
+                raise ConfigurationError(
+                    f"the plugin {plugin!r} has a publisher {publisher.name!r}; its name should"
+                    f" have 1 to {LONGEST_PUBLISHER} characters"
+                )
         return unique(publishers, lambda publisher: publisher.name, "publisher")
 
     def observers(self, server: PluginServer) -> Offers[Observer]:

@@ -11,13 +11,18 @@ from pikaserver.api.certificates import (
     Authorities,
     CertificateRecord,
     Certificates,
-    Crls,
     Revocation,
 )
 from pikaserver.api.codes import EnrollmentCodes
+from pikaserver.api.crls import Crls
+from pikaserver.api.devices import Devices
+from pikaserver.api.generated_keys import KeyGenerator
 from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester, Requests
-from pikaserver.api.operations import Clock, Entropy
+from pikaserver.api.lockouts import Lockouts
+from pikaserver.api.operations import Audit, Clock, Entropy, Event, Secrets
+from pikaserver.api.renewal import Renewals
 from pikaserver.api.server import Server, Settings, Templates
+from pikaserver.api.services import ServiceKeys
 from pikaserver.api.storage import Database
 
 Role = TypeVar("Role")
@@ -50,6 +55,21 @@ class PluginServer:
         return only(self._whole.database, Database)
 
     @cached_property
+    def audit(self) -> Audit:
+        """See the protocol."""
+        return only(self._whole.audit, Audit)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """See the protocol."""
+        return only(self._whole.secrets, Secrets)
+
+    @cached_property
+    def services(self) -> ServiceKeys:
+        """See the protocol."""
+        return only(self._whole.services, ServiceKeys)
+
+    @cached_property
     def authorities(self) -> Authorities:
         """See the protocol."""
         return only(self._whole.authorities, Authorities)
@@ -75,9 +95,38 @@ class PluginServer:
         return only(self._whole.crls, Crls)
 
     @cached_property
+    def lockouts(self) -> Lockouts:
+        """See the protocol."""
+        return only(self._whole.lockouts, Lockouts)
+
+    @cached_property
     def requests(self) -> Requests:
         """See the protocol."""
         return only(self._whole.requests, Requests)
+
+    @cached_property
+    def renewals(self) -> Renewals:
+        """See the protocol."""
+        return only(self._whole.renewals, Renewals)
+
+    @cached_property
+    def devices(self) -> Devices:
+        """See the protocol."""
+        return only(self._whole.devices, Devices)
+
+    @cached_property
+    def key_generator(self) -> KeyGenerator:
+        """See the protocol."""
+        return only(self._whole.key_generator, KeyGenerator)
+
+    @property
+    def node(self) -> int:
+        """See the protocol."""
+        return self._whole.node
+
+    def announce(self, event: Event) -> None:
+        """See the protocol."""
+        self._whole.announce(event)
 
     def settings(self, model: type[Settings]) -> Settings:
         """See the protocol."""

@@ -10,7 +10,7 @@ import falcon
 from pikaserver.api.certificates import CertificateRecord, Revocation
 from pikaserver.api.errors import ConfigurationError
 from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester
-from pikaserver.api.operations import Clock, Entropy
+from pikaserver.api.operations import Clock, Entropy, Event, Secrets
 from pikaserver.api.server import Settings as PluginSettings
 from pikaserver.api.signing import SignerBackend
 from pikaserver.api.web import Authenticator
@@ -19,24 +19,32 @@ from pikaserver.authority.authorities import AuthorityDirectory
 from pikaserver.authority.ca_certificates import CaCertificates
 from pikaserver.authority.ceremony import Ceremony
 from pikaserver.authority.codes import Codes
-from pikaserver.authority.crl import CrlMaker
+from pikaserver.authority.crls.foreign import ForeignCrls
+from pikaserver.authority.crls.maker import CrlMaker
+from pikaserver.authority.devices import DeviceDirectory
 from pikaserver.authority.enroll import Enrollment
 from pikaserver.authority.events import Events
-from pikaserver.authority.issuance import Issuance, SignerRegistry
+from pikaserver.authority.issuance import Issuance
 from pikaserver.authority.key_policy.lists import KeyList, built_in_key_list, read_key_list
 from pikaserver.authority.key_policy.policy import KeyPolicy
 from pikaserver.authority.linting import built_in_lints
 from pikaserver.authority.preparation import Preparation
+from pikaserver.authority.renewal_windows import RenewalWindows
 from pikaserver.authority.requests import WaitingRequests
 from pikaserver.authority.revocation import Revocations
+from pikaserver.authority.services.certificates import ServiceCertificates
+from pikaserver.authority.services.keys import ServiceKeysInUse
+from pikaserver.authority.signers import SignerRegistry
 from pikaserver.authority.succession import Succession
 from pikaserver.authority.templates.directory import TemplateDirectory
 from pikaserver.authority.urls import AuthorityUrls
 from pikaserver.plugin_manager import Plugins
 from pikaserver.plugin_server import PluginServer
 from pikaserver.settings.model import HostSettings
+from pikaserver.signing.generated_keys import SoftwareKeyGenerator
 from pikaserver.storage.certificates import CertificateStore
 from pikaserver.storage.database import EmbeddedOrServer
+from pikaserver.storage.lockouts import SharedLockouts
 from pikaserver.web.authentication import first_credential
 
 Item = TypeVar("Item")
@@ -52,6 +60,7 @@ class Ground:
     database: EmbeddedOrServer
     clock: Clock
     entropy: Entropy
+    secrets: Secrets
 
 
 class PkiServer:
@@ -70,31 +79,33 @@ class PkiServer:
         self.database = database
         self.clock = clock
         self.entropy = ground.entropy
+        self.secrets = ground.secrets
+        self.node = self.host.server.node
         self.audit = AuditTrail(self.host.server.node, clock)
         self.events = Events()
         self.urls = AuthorityUrls(cache(self.base_url))
         self.authorities = AuthorityDirectory(database)
         self.templates = TemplateDirectory(database, self.audit, clock)
         self.certificates = CertificateStore(database, clock)
+        self.lockouts = SharedLockouts(database, clock)
         self.codes = Codes(database, self.templates, self.audit, clock, self.entropy)
         self.requests = WaitingRequests(database, self.audit, self.events, clock)
         self.revocations = Revocations(database, self.audit, self.events, clock)
+        self.devices = DeviceDirectory(database, self.revocations, self.audit, clock)
+        self.renewals = RenewalWindows(
+            database, self.authorities, self.templates, self.audit, clock
+        )
         self._plugin_settings = ground.plugin_settings
         plugins = ground.plugins
         self.for_plugins = PluginServer(self)
         self.signers = _backends(plugins.signer_backends(self.for_plugins))
         self.lints = [*built_in_lints(clock), *items(plugins.lints(self.for_plugins))]
         self.issuance = self._issuance()
-        self.crls = CrlMaker(
-            database=database,
-            authorities=self.authorities,
-            signers=self.signers,
-            audit=self.audit,
-            events=self.events,
-            clock=clock,
-        )
+        self.crls, self.foreign_crls = self._crls()
         self.enrollment = self._enrollment()
         self.ceremony, self.succession = self._ceremonies()
+        self.services = self._services()
+        self.key_generator = SoftwareKeyGenerator()
         self._authenticators: Sequence[Authenticator] = items(
             plugins.authenticators(self.for_plugins)
         )
@@ -110,6 +121,26 @@ class PkiServer:
             entropy=self.entropy,
             node=self.host.server.node,
         )
+
+    def _crls(self) -> tuple[CrlMaker, ForeignCrls]:
+        made = CrlMaker(
+            database=self.database,
+            authorities=self.authorities,
+            signers=self.signers,
+            urls=self.urls,
+            audit=self.audit,
+            events=self.events,
+            clock=self.clock,
+        )
+        foreign = ForeignCrls(
+            database=self.database,
+            authorities=self.authorities,
+            kept=made.kept,
+            audit=self.audit,
+            events=self.events,
+            clock=self.clock,
+        )
+        return made, foreign
 
     def _enrollment(self) -> Enrollment:
         preparation = Preparation(
@@ -128,8 +159,21 @@ class PkiServer:
             issuance=self.issuance,
             waiting=self.requests,
             revocations=self.revocations,
+            windows=self.renewals,
             validators=items(self.plugins.validators(self.for_plugins)),
             clock=self.clock,
+        )
+
+    def _services(self) -> ServiceKeysInUse:
+        certificates = ServiceCertificates(
+            enrollment=self.enrollment,
+            templates=self.templates,
+            certificates=self.certificates,
+            signers=self.signers,
+            entropy=self.entropy,
+        )
+        return ServiceKeysInUse(
+            certificates, self.authorities, self.signers, self.database.changes, self.clock
         )
 
     def _ceremonies(self) -> tuple[Ceremony, Succession]:
@@ -153,6 +197,10 @@ class PkiServer:
             clock=self.clock,
         )
         return ceremony, succession
+
+    def announce(self, event: Event) -> None:
+        """See the protocol."""
+        self.events.announce(event)
 
     def settings(self, model: type[PluginSettings]) -> PluginSettings:
         """See the protocol."""

@@ -13,7 +13,10 @@ from pikaserver.api.web import Listener, Service
 from pikaserver.authority.recovery import resolve_intents
 from pikaserver.jobs import JobRunner
 from pikaserver.own_certificate import OwnCertificate
-from pikaserver.publishing import AuditCopies, Publishing
+from pikaserver.publishing.audit_copies import AuditCopies
+from pikaserver.publishing.queues import open_queues
+from pikaserver.publishing.reports import Reports
+from pikaserver.publishing.workers import Publishing
 from pikaserver.server import PkiServer, items
 from pikaserver.settings.model import ListenerSettings, TlsFiles
 from pikaserver.storage import leases
@@ -58,6 +61,10 @@ class RunningServer:
         self._own = OwnCertificate(server, own_names(server))
         self._copies = AuditCopies(server.database, items(plugins.audit_sinks(server.for_plugins)))
         holder = f"{server.host.server.node}@{socket.gethostname()}:{os.getpid()}"
+        queues, ground = open_queues(server, holder)
+        self._publishing = Publishing(queues, ground, server.database.changes)
+        self._reports = Reports(self._publishing, ground.supply)
+        server.events.add([self._publishing])
         self._jobs = JobRunner(server.database, leases, server.clock, self._all_jobs(), holder)
         self._web = self._open_doors(items(plugins.services(server.for_plugins)))
         self._doors: list[Door | Listener] = [
@@ -74,7 +81,7 @@ class RunningServer:
         return {name: f"{host}:{port}" if port else host for name, (host, port) in found.items()}
 
     def start(self) -> None:
-        """Resolve what a stopped process left, start jobs, open the doors.
+        """Resolve what a stopped process of this node left, start jobs, open the doors.
 
         Raises:
             ConfigurationError: a plugin refuses to start, or a port is taken.
@@ -83,10 +90,13 @@ class RunningServer:
         left = resolve_intents(server.database, server.audit, server.host.server.node)
         if left:
             _log.warning("intents resolved", extra={"event": "recovery", "intents": left})
+        with server.database.transaction() as connection:
+            leases.take_over(connection, f"{server.node}@", server.clock())
         server.crls.issue_due()
         server.plugins.startup(server.for_plugins)
         self._copies.skip_past()
         self._jobs.start()
+        self._publishing.start()
         try:
             for door in self._doors:
                 door.start()
@@ -100,6 +110,7 @@ class RunningServer:
         while self._started:
             self._started.pop().stop()
         self._jobs.stop()
+        self._publishing.stop()
         self.server.plugins.shutdown(self.server.for_plugins)
 
     def _storing(self) -> Health:
@@ -117,8 +128,11 @@ class RunningServer:
         ]
         checks = [check for listener in listeners for check in listener.health_checks()]
         checks += [HealthCheck("tls", self._own.health), HealthCheck("storing", self._storing)]
+        checks.append(HealthCheck("services", server.services.health))
+        checks += self._reports.health_checks()
         checks += items(server.plugins.health_checks(server.for_plugins))
-        health = health_service(checks, items(server.plugins.metrics(server.for_plugins)))
+        metrics = [*self._reports.metrics(), *items(server.plugins.metrics(server.for_plugins))]
+        health = health_service(checks, metrics)
         everything = [health, *services]
         return [
             Door(
@@ -134,9 +148,6 @@ class RunningServer:
         server = self.server
         jobs = items(server.plugins.jobs(server.for_plugins))
         # A job takes a lease each time, so one without work would keep an idle disk busy.
-        if publishers := items(server.plugins.publishers(server.for_plugins)):
-            publishing = Publishing(server.crls, publishers)
-            jobs.append(Job("publish", timedelta(seconds=2), publishing.run))
         if self._copies.sinks:
             jobs.append(Job("audit-copies", timedelta(seconds=2), self._copies.run))
         return jobs
@@ -150,6 +161,7 @@ class RunningServer:
             Limits(**self.server.host.limits_of(name).model_dump()).serving(served),
             entropy=self.server.entropy,
             clock=self.server.clock,
+            shortcuts=served,
         )
 
     def _tls(self, section: ListenerSettings) -> TlsSettings | None:

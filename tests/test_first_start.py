@@ -2,7 +2,9 @@
 
 import os
 import resource
+import socket
 import stat
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from pikaserver.api.errors import KeyUnavailable
 from pikaserver.authority import issuance
 from pikaserver.first_start import FirstStart, set_up
 from pikaserver.settings.loading import load
-from pikaserver.testing.servers import make_server
+from pikaserver.testing.servers import free_port, make_server
 
 
 @pytest.mark.parametrize("signatures", [0, 1])
@@ -76,3 +78,26 @@ def test_where_the_key_comes_from_is_written_down(tmp_path):
 
     assert "environment:PKI_PASSPHRASE" == settings.host.keys.key_encryption_key
     assert not (tmp_path / "data" / "key-encryption-key").exists()
+
+
+def test_agents_are_awaited_beside_the_devices(tmp_path):
+    """The port after theirs, another one where that is taken, or where the operator says."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        cases = {
+            "beside": ({"https": f"127.0.0.1:{port - 1}"}, lambda found: found not in {0, port}),
+            "free": ({"https": f"127.0.0.1:{free_port()}"}, lambda found: found > 0),
+            "any": ({"https": "127.0.0.1:0"}, lambda found: found == 0),
+            "told": ({"agents": "127.0.0.1:4711"}, lambda found: found == 4711),
+        }
+        for name, (wishes, fits) in cases.items():
+            data = tmp_path / name
+            set_up(FirstStart(data=data, plugins=("agents", "crl"), **wishes), {})
+            bind = tomllib.loads((data / "pikaserver.toml").read_text())["plugins"]["agents"][
+                "bind"
+            ]
+            host, _, number = bind.rpartition(":")
+            assert ("127.0.0.1", True) == (host, fits(int(number)))
+    without = tmp_path / "without"
+    set_up(FirstStart(data=without, plugins=("crl",)), {})
+    assert "agents" not in tomllib.loads((without / "pikaserver.toml").read_text())["plugins"]

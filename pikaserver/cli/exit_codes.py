@@ -18,6 +18,7 @@ from pikaserver.api.errors import (
     Conflict,
     NotFound,
     PikaserverError,
+    SignaturePending,
     TooManyRequests,
     Unavailable,
 )
@@ -36,6 +37,7 @@ _EXIT_CODES: dict[type[PikaserverError], int] = {
     PikaserverError: REFUSED,
     NotFound: NOT_FOUND,
     Unavailable: UNAVAILABLE,
+    SignaturePending: WAITING,
     TooManyRequests: UNAVAILABLE,
     ConfigurationError: CONFIGURATION,
     Conflict: CONFLICT,

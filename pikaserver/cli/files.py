@@ -16,8 +16,8 @@ _PASSPHRASE_LIMIT = 1024
 _DASH = Path("-")
 
 
-def read_file(path: Path) -> bytes:
-    """Return what a file holds; ``-`` is standard input.
+def read_file(path: Path, limit: int = LIMIT_OCTETS) -> bytes:
+    """Return what a file holds, of so many octets at most; ``-`` is standard input.
 
     Raises:
         ConfigurationError: it cannot be read.
@@ -25,13 +25,13 @@ def read_file(path: Path) -> bytes:
     """
     try:
         if path == _DASH:
-            octets = sys.stdin.buffer.read(LIMIT_OCTETS + 1)
+            octets = sys.stdin.buffer.read(limit + 1)
         else:
             with path.open("rb") as file:
-                octets = file.read(LIMIT_OCTETS + 1)
+                octets = file.read(limit + 1)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    if len(octets) > LIMIT_OCTETS:
+    if len(octets) > limit:
         raise MalformedRequest(f"{path} has more than {LIMIT_OCTETS} octets")
     return octets
 

@@ -12,7 +12,6 @@ import click
 
 from pikaserver.api.errors import ConfigurationError, PikaserverError
 from pikaserver.cli import exit_codes
-from pikaserver.cli.place import place_parameters
 from pikaserver.cli.registry import NOUNS, Noun
 
 _EPILOG = (
@@ -30,8 +29,9 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an error becomes one line on standard error."""
     try:
-        answer = _group(arguments).main(
-            list(arguments), prog_name="pikaserver", standalone_mode=False
+        group, console = _group(arguments)
+        answer = group.main(
+            list(arguments), prog_name="pikaserver", standalone_mode=False, obj=console
         )
     except click.ClickException as error:
         error.show()
@@ -64,49 +64,27 @@ def _fail(error: Exception, code: int, arguments: Sequence[str]) -> int:
     return code
 
 
-def _group(arguments: Sequence[str]) -> click.Group:
-    """Return all nouns; only the one that was typed can do more than be listed."""
+def _group(arguments: Sequence[str]) -> tuple[click.Group, object]:
+    """Return all nouns; only the one that was typed can do more than be listed.
+
+    A plugin's command is given a console beside it.
+    """
     group = click.Group("pikaserver", help="A plugin-based PKI server.", epilog=_EPILOG)
     for noun in NOUNS:
         group.add_command(click.Command(noun.name, help=noun.help))
     typed = next((word for word in arguments if not word.startswith("-")), None)
     known = {noun.name: noun for noun in NOUNS}
+    console = None
     if typed in known:
         group.add_command(load_noun(known[typed]), typed)
     elif typed is not None:
-        for command in _plugin_commands(arguments):
+        from pikaserver.cli.plugin_console import PluginConsole
+
+        console = PluginConsole.peeked(arguments)
+        for command in console.commands():
             if command.name in known:
                 raise ConfigurationError(
                     f"a plugin offers the command {command.name!r} of the host"
                 )
             group.add_command(command)
-    return group
-
-
-def _plugin_commands(arguments: Sequence[str]) -> list[click.Command]:
-    """Ask the enabled plugins for their commands; each gets the options for its place."""
-    from pikaserver import plugin_manager
-    from pikaserver.cli.invocation import Invocation
-
-    peek = click.Command("peek", params=place_parameters())
-    peek.ignore_unknown_options = peek.allow_extra_args = True
-    with peek.make_context("peek", list(arguments), resilient_parsing=True) as context:
-        place = Invocation(context.params["data"], context.params["config"])
-    enabled = place.settings().host.plugins.enabled
-    commands = [command for _, command in plugin_manager.load(enabled).commands()]
-    for command in commands:
-        _add_place(command)
-    return commands
-
-
-def _add_place(command: click.Command) -> None:
-    """Let every command of a plugin take ``--data`` and ``--config``, which were read above."""
-    if isinstance(command, click.Group):
-        for inner in command.commands.values():
-            _add_place(inner)
-        return
-    taken = {name for option in command.params for name in option.opts}
-    for option in place_parameters():
-        option.expose_value = False
-        if taken.isdisjoint(option.opts):
-            command.params.append(option)
+    return group, console

@@ -44,9 +44,19 @@ NOUNS = (
         "Sign and show CRLs: the lists of revoked certificates.",
     ),
     Noun(
+        "publish",
+        "pikaserver.cli.publish:publish",
+        "See what publishers pushed and could not push; retry, and try them.",
+    ),
+    Noun(
         "code",
         "pikaserver.cli.code:code",
         "Hand out codes by which devices enrol, over EST for instance.",
+    ),
+    Noun(
+        "device",
+        "pikaserver.cli.device.command:device",
+        "Find, retire and take back devices.",
     ),
     Noun("key", "pikaserver.cli.key:key", "List, make, import, export and remove keys."),
     Noun(

@@ -48,6 +48,7 @@ def list_requests(invocation: Invocation, *, state: str, limit: int) -> None:
 @command_options
 def show(invocation: Invocation, number: int) -> None:
     """Show what was asked, and what rules and people said."""
+    from pikaserver.asn1.crmf import is_request_message
     from pikaserver.cli.opened import opened
     from pikaserver.cli.records import pem_text
     from pikaserver.cli.request_records import request_and_trace
@@ -56,7 +57,8 @@ def show(invocation: Invocation, number: int) -> None:
         details, trace = request_and_trace(server, number)
         csr = server.requests.get(number).csr
     if invocation.output != "table":
-        pem = [pem_text("CERTIFICATE REQUEST", csr)]
+        # A request in CRMF has no form in PEM.
+        pem = [] if is_request_message(csr) else [pem_text("CERTIFICATE REQUEST", csr)]
         invocation.write({**details, "trace": trace}, pem=pem)
         return
     invocation.write(details)

@@ -5,7 +5,8 @@ import hashlib
 from pikaserver.api.errors import MalformedRequest
 from pikaserver.api.issuance import CertificationRequest, RequestRecord
 from pikaserver.asn1.algorithms import algorithm_of, key_type
-from pikaserver.asn1.csr import read_csr, verify_possession
+from pikaserver.asn1.crmf import read_any_request
+from pikaserver.asn1.csr import verify_possession
 from pikaserver.asn1.names import general_name_text
 from pikaserver.asn1.serials import write_serial
 from pikaserver.authority.naming.subject_text import write_subject
@@ -63,7 +64,7 @@ def request_and_trace(server: PkiServer, number: int) -> tuple[Record, list[Reco
     record = server.requests.get(number)
     with server.database.reading() as connection:
         details = storage.details(connection, number)
-    asked = {**request_details(record), **csr_content(read_csr(record.csr))}
+    asked = {**request_details(record), **csr_content(read_any_request(record.csr))}
     asked["validity"] = write_duration(details.validity) if details.validity else None
     asked["certificate"] = _serial(server, record.certificate_id)
     return asked, trace_rows(details.trace)

@@ -35,6 +35,11 @@ def _choices(function: Callable[..., R]) -> Callable[..., R]:
         click.option("--key", metavar="TYPE", help="Key type of both authorities."),
         click.option("--subject", metavar="NAME", help="Their subject, without CN: 'O=Example'."),
         click.option("--plugins", metavar="A,B", help="The plugins to enable."),
+        click.option(
+            "--agents",
+            metavar="HOST:PORT",
+            help="Where signing agents are awaited.  [default: the port after that of --https]",
+        ),
     )
     for option in reversed(options):
         function = option(function)
@@ -89,6 +94,7 @@ def _set_up(invocation: Invocation, wishes: dict[str, str | bool | None]) -> boo
             key_type=chosen["key"],
             subject=chosen["subject"],
             plugins=tuple(names),
+            agents=str(wishes["agents"] or ""),
         ),
         os.environ,
     )
@@ -109,6 +115,7 @@ def _flags(wishes: dict[str, str | bool | None]) -> tuple[Flag, ...]:
         "http": ("listeners", "public", "bind"),
         "https": ("listeners", "devices", "bind"),
         "hostname": ("server", "hostname"),
+        "agents": ("plugins", "agents", "bind"),
     }
     return tuple(
         Flag(place, wishes[name], f"--{name}") for name, place in places.items() if wishes[name]

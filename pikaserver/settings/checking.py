@@ -3,7 +3,7 @@
 import difflib
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -153,7 +153,10 @@ def _arguments(branches: list[object], *containers: type, position: int) -> Iter
 
 def _explain(sources: Sources, at: Key, details: ErrorDetails, model: type[BaseModel]) -> str:
     """Say in our words what pydantic found."""
-    key = _written_key(sources, at, details["loc"])
+    location, kinds = _walk(model, details["loc"])
+    key = _written_key(sources, at, location)
+    if details["type"] in _TAG_FAULTS:
+        return _wrong_tag(sources, key, details)
     complaint = _COMPLAINTS.get(details["type"])
     if complaint is not None:
         return sentence(sources, key, complaint)
@@ -161,28 +164,61 @@ def _explain(sources: Sources, at: Key, details: ErrorDetails, model: type[BaseM
     complaint = complaint[:1].lower() + complaint[1:]
     found = details["input"]
     plain = details["type"] != "value_error" and _is_plain(found)
-    if not plain or is_secret(key[-1]) or _declares_secret(model, details["loc"]):
+    if not plain or is_secret(key[-1]) or not _SECRETS.isdisjoint(kinds):
         return sentence(sources, key, complaint)
     return sentence(sources, key, f"{complaint}, not {found!r}")
 
 
-def _declares_secret(model: type[BaseModel], location: tuple[int | str, ...]) -> bool:
-    return not _SECRETS.isdisjoint(_kinds_at(model, location))
+def _wrong_tag(sources: Sources, key: Key, details: ErrorDetails) -> str:
+    """Say which kinds of table there are; the name of the field that tells them apart is quoted."""
+    context = details.get("ctx", {})
+    field = str(context["discriminator"]).strip("'")
+    if details["type"] == "union_tag_not_found":
+        return sentence(sources, (*key, field), "is missing")
+    wanted = context["expected_tags"]
+    return sentence(sources, (*key, field), f"should be one of {wanted}, not {context['tag']!r}")
 
 
-def _kinds_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[object]:
-    """Return the types that a model, and the models within it, declare at a place."""
+def _walk(
+    model: type[BaseModel], location: tuple[int | str, ...]
+) -> tuple[tuple[int | str, ...], list[object]]:
+    """Follow pydantic's path; return it without tags, and the types that are declared there.
+
+    Where a field such as ``kind`` chooses among models, its value stands in the path too.
+    """
     kinds: list[object] = [model]
+    written: list[int | str] = []
     for part in location:
+        if tagged := _tagged(kinds, part):
+            kinds = tagged
+            continue
+        written.append(part)
         inner = [argument for kind in kinds for argument in get_args(kind)]
-        for kind in kinds:
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                fields = kind.model_fields.items()
-                inner += [field.annotation for name, field in fields if part in {name, field.alias}]
+        inner += [field.annotation for kind in kinds for field in _fields(kind, part)]
         kinds = [branch for one in inner for branch in _branches(one)]
-    return kinds
+    return tuple(written), kinds
 
 
+def _tagged(kinds: list[object], part: int | str) -> list[object]:
+    """Return the models among several that a tag chooses; none where the part is a field."""
+    if any(_fields(kind, part) for kind in kinds):
+        return []
+    return [
+        kind
+        for kind in kinds
+        if isinstance(kind, type) and issubclass(kind, BaseModel)
+        for field in kind.model_fields.values()
+        if get_origin(field.annotation) is Literal and part in get_args(field.annotation)
+    ]
+
+
+def _fields(kind: object, part: int | str) -> list[FieldInfo]:
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return []
+    return [field for name, field in kind.model_fields.items() if part in {name, field.alias}]
+
+
+_TAG_FAULTS = frozenset({"union_tag_invalid", "union_tag_not_found"})
 _SECRETS = frozenset({SecretStr, SecretBytes})
 # A value of the wrong type may be a secret without its quotation marks: it is not shown.
 _COMPLAINTS = {

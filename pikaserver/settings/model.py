@@ -211,6 +211,14 @@ class ListenerSettings(Section):
         return self
 
 
+class PublishingSettings(Section):
+    """``[publishing]``: when a publisher's target that failed is tried again."""
+
+    first_retry_seconds: float = Field(default=2, gt=0, le=3600)
+    longest_retry_seconds: float = Field(default=300, gt=0, le=86_400)
+    alarm_after: int = Field(default=5, ge=1, le=1000)
+
+
 class HostSettings(Section):
     """All settings of the host."""
 
@@ -222,6 +230,7 @@ class HostSettings(Section):
     server: ServerSettings = ServerSettings()
     logs: LogSettings = LogSettings()
     limits: LimitSettings = LimitSettings()
+    publishing: PublishingSettings = PublishingSettings()
 
     @model_validator(mode="after")
     def _listeners_apart(self) -> Self:

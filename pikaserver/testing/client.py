@@ -17,6 +17,8 @@ class ServiceClient:
         self._client = TestClient(build_application(services, entropy=CountedEntropy()))
         self._tls = tls
         self._address = address
+        self.bindings: dict[str, bytes] = {}
+        """The channel bindings of the TLS session (RFC 9266, RFC 5929)."""
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Result:
         """Return the answer to GET."""
@@ -37,7 +39,9 @@ class ServiceClient:
         if user is not None:
             credentials = base64.b64encode(":".join(user).encode()).decode()
             sent["Authorization"] = f"Basic {credentials}"
-        tls = TlsSession("TLSv1.3", "TLS_AES_128_GCM_SHA256", certificate) if self._tls else None
+        cipher = "TLS_AES_128_GCM_SHA256"
+        session = TlsSession("TLSv1.3", cipher, certificate, dict(self.bindings))
+        tls = session if self._tls else None
         connection = ClientConnection("devices", self._address, tls)
         return self._client.simulate_request(
             method, path, body=body, headers=sent, extras={CONNECTION_KEY: connection}

@@ -134,13 +134,17 @@ class CurlEst:
 
 
 class StrongswanEst:
-    """Uses ``pki --estca`` and ``pki --est``, which know no labels."""
+    """Uses ``pki --estca`` and ``pki --est``, which know no labels.
+
+    ``options`` go along with each enrolment: how often to ask again, and for how long.
+    """
 
     def __init__(self, url: str, trust: Path, folder: Path) -> None:
         self._url = url
         self._trust = trust
         self._folder = folder
         self._pki = require_program("pki", package="strongswan-pki")
+        self.options: tuple[str, ...] = ()
 
     def ca_certificates(self) -> list[str]:
         """See `EstClient`."""
@@ -159,7 +163,9 @@ class StrongswanEst:
         return self._ask(wish, "simplereenroll", "--cert", str(certificate), "--key", str(key))
 
     def _ask(self, wish: Wish, name: str, *options: str) -> Answer:
-        told = self._run("--est", "--in", str(wish.csr), "--outform", "pem", *options)
+        told = self._run(
+            "--est", "--in", str(wish.csr), "--outform", "pem", *self.options, *options
+        )
         if told.returncode != 0:
             status = _HTTP_STATUS.search(told.stderr)
             return Answer(0 if status is None else int(status[1]), told.stderr)

@@ -1,6 +1,7 @@
 """What a server knows, in memory: throw-away authorities, certificates, CRLs."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,17 +12,21 @@ from pikaserver.api.certificates import (
     CertificateQuery,
     CertificateRecord,
     CertificateStatus,
-    CrlRecord,
-    CrlSummary,
     Generation,
     Revocation,
     RevocationReason,
+    SerialStatus,
+    SignedOctets,
 )
-from pikaserver.api.errors import NotFound
+from pikaserver.api.crls import FULL_CRL, CrlOctets, CrlRecord, CrlSummary
+from pikaserver.api.errors import NotFound, StorageUnavailable
 from pikaserver.api.operations import Clock, Entropy
+from pikaserver.asn1.certificate import tbs_of
 from pikaserver.testing.throw_away import ThrowAwayAuthority
 
 CRL_LIFETIME = timedelta(days=1)
+GENERATIONS = 1000
+"""An authority has fewer: the id of a generation tells whose it is."""
 
 
 class FakeAuthorities:
@@ -49,9 +54,10 @@ class FakeAuthorities:
         if name not in self.keys:
             raise NotFound(f"no authority {name!r}")
         newest = len(self.keys[name])
+        place = list(self.keys).index(name)
         generations = tuple(
             Generation(
-                id=number,
+                id=place * GENERATIONS + number,
                 number=number,
                 certificate=key.certificate,
                 chain=key.chain,
@@ -62,15 +68,25 @@ class FakeAuthorities:
             )
             for number, key in zip(range(newest, 0, -1), self.keys[name], strict=True)
         )
-        return AuthorityRecord(list(self.keys).index(name) + 1, name, True, generations)  # noqa: FBT003 - enabled
+        return AuthorityRecord(place + 1, name, True, generations)  # noqa: FBT003 - enabled
+
+    def named(self, generation_id: int) -> tuple[str, int]:
+        """Return authority and number of a generation."""
+        place, number = divmod(generation_id, GENERATIONS)
+        return list(self.keys)[place], number
 
 
 class FakeCertificates:
-    """Certificates by their number; ``records`` may be changed by a test."""
+    """Certificates by their number; ``records`` may be changed by a test.
 
-    def __init__(self, clock: Clock) -> None:
+    While there is a ``failure``, nobody hears the status of serial numbers.
+    """
+
+    def __init__(self, clock: Clock, authorities: FakeAuthorities) -> None:
         self._clock = clock
+        self._authorities = authorities
         self.records: dict[int, CertificateRecord] = {}
+        self.failure: StorageUnavailable | None = None
 
     def add(self, record: CertificateRecord) -> CertificateRecord:
         """Store a record, or a changed one in its place."""
@@ -95,6 +111,24 @@ class FakeCertificates:
             if record.certificate == certificate:
                 return self._now(record)
         raise NotFound("not a certificate of ours")
+
+    def signed_octets(self, generation_id: int) -> Iterator[SignedOctets]:
+        """See ``pikaserver.api.certificates.Certificates``; all are of one generation."""
+        for record in self.records.values():
+            if record.certificate is not None:
+                digest = hashlib.sha256(tbs_of(record.certificate)).digest()
+                yield SignedOctets(record.serial, digest, "issued", record.issued_at)
+
+    def status(self, generation_id: int, serials: Collection[int]) -> Mapping[int, SerialStatus]:
+        """See ``pikaserver.api.certificates.Certificates``."""
+        if self.failure is not None:
+            raise self.failure
+        issuer = self._authorities.named(generation_id)
+        return {
+            one.serial: SerialStatus(one.certificate is not None, one.not_after, one.revocation)
+            for one in self.records.values()
+            if one.serial in serials and (one.authority, one.generation) == issuer
+        }
 
     def _now(self, record: CertificateRecord) -> CertificateRecord:
         if record.revocation is not None:
@@ -133,28 +167,22 @@ class FakeCrls:
         self._certificates = certificates
         self._clock = clock
         self._newest: dict[tuple[str, int], CrlRecord] = {}
+        self.every: timedelta | None = None
+        """How often one is signed, where a test says so."""
 
-    def latest(self, authority: str, generation: int | None = None) -> CrlRecord:
+    def latest(
+        self, authority: str, generation: int | None = None, scope: str = FULL_CRL
+    ) -> CrlRecord:
         """See ``pikaserver.api.certificates.Crls``."""
         current = len(self._authorities.get(authority).generations)
         record = self._newest.get((authority, generation or current))
-        if record is None:
+        if record is None or scope != FULL_CRL:
             raise NotFound(f"no CRL of {authority!r}")
         return record
 
     def summaries(self) -> list[CrlSummary]:
         """See ``pikaserver.api.certificates.Crls``."""
-        return [
-            CrlSummary(
-                one.authority,
-                one.generation,
-                one.number,
-                one.this_update,
-                one.next_update,
-                one.entries,
-            )
-            for one in self._newest.values()
-        ]
+        return [one.summary for one in self._newest.values()]
 
     def issue(self, authority: str) -> list[CrlRecord]:
         """See ``pikaserver.api.certificates.Crls``."""
@@ -178,7 +206,9 @@ class FakeCrls:
             if (record.authority, record.generation) == (name, generation) and record.revocation
         ]
         crl = key.revoke(number, now, then, entries)
-        record = CrlRecord(name, generation, number, now, then, len(entries), crl)
+        due_at = now + self.every if self.every else None
+        summary = CrlSummary(name, generation, number, now, then, len(entries), due_at=due_at)
+        record = CrlRecord(summary, CrlOctets(crl))
         self._newest[name, generation] = record
         return record
 

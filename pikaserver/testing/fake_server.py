@@ -6,21 +6,17 @@ subject and names.  What the real server does beyond that is not a door's busine
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from threading import Lock
 
 import falcon
 from cryptography import x509
 from pydantic import BaseModel
-from sqlalchemy import Connection, StaticPool, create_engine
 
 from pikaserver.api.certificates import CertificateRecord, CertificateStatus, Revocation
 from pikaserver.api.errors import (
     Conflict,
     NotAllowed,
-    NotFound,
     PikaserverError,
     RequestRejected,
 )
@@ -33,13 +29,21 @@ from pikaserver.api.issuance import (
     RequestRecord,
     RequestState,
 )
+from pikaserver.api.operations import Event
 from pikaserver.api.server import Server, Settings
 from pikaserver.api.templates import Template
 from pikaserver.asn1.csr import verify_possession
 from pikaserver.asn1.names import general_name_text
+from pikaserver.signing.generated_keys import SoftwareKeyGenerator
+from pikaserver.signing.sealed_secrets import SealedSecrets
+from pikaserver.signing.sealing import KEY_OCTETS, FileKey
+from pikaserver.storage.lockouts import SharedLockouts
 from pikaserver.testing.clock import CountedEntropy, FrozenClock
 from pikaserver.testing.fake_codes import FakeCodes
+from pikaserver.testing.fake_holders import FakeDevices, FakeRenewals
+from pikaserver.testing.fake_parts import FakeAudit, FakeDatabase, FakeRequests, FakeTemplates
 from pikaserver.testing.fake_records import FakeAuthorities, FakeCertificates, FakeCrls
+from pikaserver.testing.fake_services import FakeServices
 from pikaserver.testing.templates import make_template
 from pikaserver.web.authentication import (
     CertificateAuthenticator,
@@ -49,63 +53,6 @@ from pikaserver.web.authentication import (
 
 RETRY_AFTER = 120
 """Seconds after which a request that waits may be sent again."""
-
-
-class FakeTemplates:
-    """See ``pikaserver.api.server.Templates``."""
-
-    def __init__(self) -> None:
-        self.records: dict[str, Template] = {}
-
-    def add(self, template: Template) -> None:
-        """Store a template, or another version of it."""
-        self.records[template.name] = template
-
-    def names(self) -> list[str]:
-        """See ``pikaserver.api.server.Templates``."""
-        return list(self.records)
-
-    def get(self, name: str) -> Template:
-        """See ``pikaserver.api.server.Templates``."""
-        if name not in self.records:
-            raise NotFound(f"no template {name!r}")
-        return self.records[name]
-
-
-class FakeRequests:
-    """See ``pikaserver.api.issuance.Requests``."""
-
-    def __init__(self) -> None:
-        self.records: dict[int, RequestRecord] = {}
-
-    def get(self, request_id: int) -> RequestRecord:
-        """See ``pikaserver.api.issuance.Requests``."""
-        if request_id not in self.records:
-            raise NotFound(f"no request {request_id}")
-        return self.records[request_id]
-
-
-class FakeDatabase:
-    """One SQLite database in memory; see ``pikaserver.api.storage.Database``."""
-
-    def __init__(self) -> None:
-        # One connection is the whole database, so threads take turns.
-        self._engine = create_engine(
-            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
-        )
-        self._turn = Lock()
-
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """See ``pikaserver.api.storage.Database``."""
-        with self._turn, self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """See ``pikaserver.api.storage.Database``."""
-        with self._turn, self._engine.connect() as connection:
-            yield connection
 
 
 class FakeServer:
@@ -123,14 +70,24 @@ class FakeServer:
         self.entropy = CountedEntropy()
         self.database = FakeDatabase()
         self.authorities = FakeAuthorities(self.clock, self.entropy)
-        self.certificates = FakeCertificates(self.clock)
+        self.certificates = FakeCertificates(self.clock, self.authorities)
         self.templates = FakeTemplates()
         self.crls = FakeCrls(self.authorities, self.certificates, self.clock)
         self.requests = FakeRequests()
         self.codes = FakeCodes()
+        self.lockouts = SharedLockouts(self.database, self.clock)
+        self.services = FakeServices(self.authorities, self.certificates, self.clock)
+        self.devices = FakeDevices()
+        self.renewals = FakeRenewals(self.certificates, self.clock)
+        self.key_generator = SoftwareKeyGenerator()
+        self.audit = FakeAudit()
+        self.secrets = SealedSecrets(FileKey(self.entropy(KEY_OCTETS), self.entropy), self.entropy)
+        self.node = 1
+        self.retry_after = RETRY_AFTER
+        self.events: list[Event] = []
         self.wishes: list[EnrollmentRequest] = []
         self._authenticators = (
-            CodeAuthenticator(self.codes, self.clock),
+            CodeAuthenticator(self.codes, self.clock, self.lockouts),
             CertificateAuthenticator(self.certificates, self.clock),
         )
         self.authorities.add("root")
@@ -141,6 +98,10 @@ class FakeServer:
         """Return the settings given to the constructor, else the model's defaults."""
         found = self._settings.get(model)
         return found if isinstance(found, model) else model()
+
+    def announce(self, event: Event) -> None:
+        """See ``pikaserver.api.server.Server``."""
+        self.events.append(event)
 
     def base_url(self, service: str) -> str | None:
         """See ``pikaserver.api.server.Server``."""
@@ -165,9 +126,10 @@ class FakeServer:
         verify_possession(request.csr)
         template = self.templates.get(request.template)
         _check_rights(request, template)
-        waiting = self._waiting(request, template) if template.approval else None
+        wanted = template.approval or request.approval
+        waiting = self._waiting(request, template) if wanted else None
         if waiting is not None and waiting.state is not RequestState.APPROVED:
-            return Pending(waiting.id, RETRY_AFTER, ())
+            return Pending(waiting.id, self.retry_after, ())
         if request.requester.proof is not None:
             with self.database.transaction() as connection:
                 request.requester.proof.spend(connection)

@@ -57,7 +57,8 @@ def make_server(
 class ServerProcess:
     """``pikaserver up`` in a process of its own, on free ports of the loopback.
 
-    ``wrapper`` is a program that starts it, such as ``setpriv``, and its arguments.
+    ``wrapper`` is a program that starts it, such as ``setpriv``, and its arguments.  One that is
+    ``set_up`` already, on these ports, is served by ``pikaserver run``.
     """
 
     data: Path
@@ -65,6 +66,7 @@ class ServerProcess:
     https_port: int
     arguments: tuple[str, ...] = ()
     wrapper: tuple[str, ...] = ()
+    set_up: bool = False
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -89,11 +91,13 @@ class ServerProcess:
     def begin(self) -> None:
         """Start and wait for nothing."""
         log = (self.data.parent / f"{self.data.name}.log").open("ab")
-        command = [
-            *self.wrapper, *_PROGRAM, "up", "--yes", "--data", str(self.data),
-            "--http", f"127.0.0.1:{self.http_port}", "--https", f"127.0.0.1:{self.https_port}",
-            "--hostname", HOSTNAME, *self.arguments,
+        words = [
+            "up", "--yes", "--http", f"127.0.0.1:{self.http_port}",
+            "--https", f"127.0.0.1:{self.https_port}", "--hostname", HOSTNAME, *self.arguments,
         ]  # fmt: skip
+        if self.set_up:
+            words = ["run", *self.arguments]
+        command = [*self.wrapper, *_PROGRAM, *words, "--data", str(self.data)]
         self.process = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))  # noqa: S603 - our own program
         log.close()
 
@@ -177,10 +181,14 @@ class ServerProcess:
     def _end(self, number: signal.Signals) -> int:
         if self.process is None:
             return 0
-        self.process.send_signal(number)
-        code = self.process.wait(timeout=60)
-        self.process = None
-        return code
+        process, self.process = self.process, None
+        process.send_signal(number)
+        try:
+            return process.wait(timeout=60)
+        finally:
+            # One that does not end is a fault, and shall not outlive the test that finds it.
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager

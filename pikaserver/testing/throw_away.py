@@ -37,11 +37,16 @@ class ThrowAwayAuthority:
             self.chain = (issuer.certificate, *issuer.chain)
 
     @property
+    def key(self) -> ec.EllipticCurvePrivateKey:
+        """Its private key."""
+        return self._key
+
+    @property
     def public_key(self) -> bytes:
         """SubjectPublicKeyInfo in DER."""
         return spki(self._key)
 
-    def certify(
+    def certify(  # noqa: PLR0913 - what a certificate says
         self,
         public_key: bytes,
         subject: x509.Name,
@@ -50,6 +55,7 @@ class ThrowAwayAuthority:
         *,
         names: Sequence[x509.GeneralName] = (),
         ca: bool = False,
+        extensions: Iterable[tuple[x509.ExtensionType, bool]] = (),
     ) -> bytes:
         """Return a certificate in DER over a key that cryptography knows."""
         key = load_der_public_key(public_key)
@@ -64,6 +70,8 @@ class ThrowAwayAuthority:
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        for value, critical in extensions:
+            builder = builder.add_extension(value, critical=critical)
         certificate = builder.sign(self._key, hashes.SHA256(), ecdsa_deterministic=True)
         return certificate.public_bytes(Encoding.DER)
 

@@ -19,8 +19,8 @@ from pikaserver.api.certificates import CertificateRecord, Certificates, Certifi
 from pikaserver.api.codes import EnrollmentCode, EnrollmentCodes
 from pikaserver.api.errors import MalformedRequest, NotAuthenticated, NotFound
 from pikaserver.api.issuance import Requester
+from pikaserver.api.lockouts import Lockouts
 from pikaserver.api.web import Authenticator, client_connection
-from pikaserver.web.lockout import Lockout
 
 HEADER_LIMIT = 1024
 """Characters of an Authorization header that we read."""
@@ -94,11 +94,13 @@ class CodeAuthenticator:
 
     method = "code"
 
-    def __init__(self, codes: EnrollmentCodes, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, codes: EnrollmentCodes, clock: Callable[[], datetime], lockouts: Lockouts
+    ) -> None:
         self._codes = codes
         self._clock = clock
-        self._by_user = Lockout(clock, _FAILURES_OF_USER)
-        self._by_address = Lockout(clock, _FAILURES_OF_ADDRESS)
+        self._by_user = lockouts.named("code-user", _FAILURES_OF_USER)
+        self._by_address = lockouts.named("code-address", _FAILURES_OF_ADDRESS)
 
     def authenticate(self, request: falcon.Request) -> Requester | None:
         """See ``pikaserver.api.web.Authenticator``.

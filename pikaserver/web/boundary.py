@@ -141,7 +141,10 @@ class Boundary:
         except (falcon.HTTPError, falcon.HTTPStatus):
             raise
         except Exception as second:  # noqa: BLE001  # the request boundary
-            self._fail(request, response, second)
+            if second is error:
+                problem.write(response, request.context.request_id)
+            else:
+                self._fail(request, response, second)
 
     def answer_unexpected(
         self,

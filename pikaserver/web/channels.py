@@ -11,7 +11,6 @@ import logging
 import select
 import socket
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 
@@ -20,8 +19,10 @@ from waitress.channel import HTTPChannel
 from pikaserver.api.web import ClientConnection
 from pikaserver.web.forwarded import Caller, ProxyRules, caller
 from pikaserver.web.limits import Limits
+from pikaserver.web.peers import Peer
 from pikaserver.web.pools import Work
 from pikaserver.web.requests import Request
+from pikaserver.web.shortcuts import Shortcuts
 from pikaserver.web.strict import RequestRefused
 from pikaserver.web.tasks import ApplicationTask, RefusalTask
 from pikaserver.web.tls_lines import TlsLine
@@ -33,19 +34,6 @@ RECEIVE_OCTETS = 16 * 1024
 PLAIN_SEND_OCTETS = 128 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """The other end of a connection; ``refuse`` when there was no room for it.
-
-    ``site`` is what connections are counted by, empty for proxies.
-    """
-
-    address: str
-    site: str
-    is_proxy: bool
-    refuse: bool
-
-
 class Owner(Protocol):
     """What channels and tasks need of their server."""
 
@@ -53,6 +41,7 @@ class Owner(Protocol):
     limits: Limits
     rules: ProxyRules
     draining: bool
+    shortcuts: Shortcuts
     map: dict[int, object]
 
     def add_task(self, channel: "Channel") -> None:
@@ -223,6 +212,16 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress ships no types, an
             super().handle_close()
 
     # What workers do.
+
+    def write_whole(self, octets: bytes) -> None:
+        """Send a whole answer; what the socket does not take waits for the loop."""
+        with self.outbuf_lock:
+            first = octets[: self.sendbuf_len]
+            rest = octets[0 if self.total_outbufs_len else self.send(first) :]
+            if rest and self.connected:
+                # waitress' word for a new buffer: one that is used on and on grows.
+                self.current_outbuf_count = self.adj.outbuf_high_watermark
+                self.write_soon(rest)
 
     def send(self, octets: bytes, do_close: object = None) -> int:
         """Send what the socket takes now; a broken one is left for the loop to close."""

@@ -15,6 +15,7 @@ from pikaserver.web.application import Application
 from pikaserver.web.forwarded import Network, ProxyRules
 from pikaserver.web.limits import Limits
 from pikaserver.web.servers import Server
+from pikaserver.web.shortcuts import Shortcuts
 from pikaserver.web.sockets import bind_tcp, bind_unix, make_room
 from pikaserver.web.terms import Terms, Traffic
 from pikaserver.web.tls import TlsContexts, TlsSettings
@@ -79,6 +80,7 @@ class WebListener:
     """One listener; it binds in `start` and serves until `stop`.
 
     The application comes with `start`: it may hold the health service, which asks the listener.
+    Requests for ``shortcuts``, the services that have one, do not all reach it.
     """
 
     def __init__(
@@ -88,8 +90,10 @@ class WebListener:
         *,
         entropy: Entropy,
         clock: Clock,
+        shortcuts: Sequence[Service] = (),
     ) -> None:
         self.settings = settings
+        self._shortcuts = Shortcuts(shortcuts, clock)
         self._limits = limits
         self._entropy = entropy
         self._clock = clock
@@ -142,6 +146,7 @@ class WebListener:
             self._contexts,
             self._entropy,
             self.traffic,
+            self._shortcuts,
         )
         self._server = Server(application, self._bind(), terms)
         self._thread = threading.Thread(

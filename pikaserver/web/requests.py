@@ -145,14 +145,15 @@ class Request:
 
     def _receive_chunks(self, chunks: ChunkedBody, octets: bytes) -> int:
         used = chunks.received(octets)
-        if self._body.tell() > self._limits.body_octets:
+        announced = self._body.tell() + chunks.left
+        if announced > self._limits.body_octets:
             self.completed = self.unread = True
             used = len(octets)
         elif chunks.complete:
             self.completed = True
         if self.completed:
             # The application sees an ordinary body with its length.
-            self.headers["CONTENT_LENGTH"] = str(self._body.tell())
+            self.headers["CONTENT_LENGTH"] = str(announced)
         return used
 
     def _keep(self, piece: bytes) -> None:

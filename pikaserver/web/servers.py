@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from ipaddress import IPv6Address
+from threading import get_ident
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
@@ -15,11 +16,13 @@ from waitress.server import BaseWSGIServer
 
 from pikaserver.web.application import Application
 from pikaserver.web.boundary import REQUEST_ID_OCTETS
-from pikaserver.web.channels import Channel, Peer
+from pikaserver.web.channels import Channel
 from pikaserver.web.forwarded import read_address
 from pikaserver.web.limits import IPV6_SITE_BITS
+from pikaserver.web.peers import Peer
 from pikaserver.web.pools import Work, WorkerPool
 from pikaserver.web.requests import overloaded
+from pikaserver.web.shortcuts import IDENT
 from pikaserver.web.strict import RequestRefused
 from pikaserver.web.terms import Terms
 from pikaserver.web.tls_channels import TlsChannel
@@ -45,6 +48,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]  # waitress ships no types, 
         self.rules = terms.rules
         self.draining = False
         self.traffic = terms.traffic
+        self.shortcuts = terms.shortcuts
         self.map: dict[int, object] = {}
         self._contexts = terms.contexts
         self._entropy = terms.entropy
@@ -53,6 +57,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]  # waitress ships no types, 
         self._address = (address, 0) if self._is_unix else (address[0], address[1])
         self._sites: Counter[str] = Counter()
         self._stop_at = float("inf")
+        self._loop: int | None = None
         self._epoll = select.epoll()
         self._quick = WorkerPool(f"{self.name}-quick", QUICK_WORKERS)
         super().__init__(
@@ -128,8 +133,19 @@ class Server(BaseWSGIServer):  # type: ignore[misc]  # waitress ships no types, 
     # Work for threads.
 
     def add_task(self, channel: Channel) -> None:
-        """Queue a channel whose request is complete; refusals do not wait behind the others."""
+        """Queue a channel whose request is complete; refusals do not wait behind the others.
+
+        What is at hand is answered at once, where that cannot overtake an earlier answer: in
+        the loop, which alone reads requests and calls this while nothing else is under way.
+        """
         request = channel.requests[0]
+        if get_ident() == self._loop and not self.draining:
+            octets = self.shortcuts.at_hand(request)
+            if octets is not None:
+                channel.requests.pop().close()
+                channel.answer_began = time.monotonic()
+                channel.write_whole(octets)
+                return
         if request.error is None and self.task_dispatcher.waiting >= self.limits.waiting_requests:
             request.refuse(overloaded())
         (self.task_dispatcher if request.error is None else self._quick).add_task(channel)
@@ -184,6 +200,7 @@ class Server(BaseWSGIServer):  # type: ignore[misc]  # waitress ships no types, 
 
     def run(self) -> None:
         """Serve until the server is stopped, then close everything."""
+        self._loop = get_ident()
         self._epoll.register(self._fileno, select.EPOLLIN)
         self._epoll.register(self.trigger.socket.fileno(), select.EPOLLIN)
         next_round = 0.0
@@ -262,7 +279,7 @@ def _site(address: str) -> str:
 def _adjustments() -> Adjustments:
     """Return waitress' own settings; those that are ours stand in `Limits`."""
     adjustments = Adjustments(
-        ident="pikaserver",
+        ident=IDENT,
         log_socket_errors=False,
         clear_untrusted_proxy_headers=False,
         # No worker waits for a slow reader; what is not read yet waits on disk.

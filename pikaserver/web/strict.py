@@ -206,13 +206,14 @@ class ChunkedBody:
     """Reads a chunked body (RFC 9112 section 7.1) without extensions and trailers.
 
     Both are legal and nobody needs them; extensions are read differently by different
-    servers.  ``keep`` is called with the content, piece by piece.
+    servers.  ``keep`` is called with the content, piece by piece; ``left`` is what the present
+    chunk says is still to come.
     """
 
     def __init__(self, keep: Callable[[bytes], None]) -> None:
         self._keep = keep
         self._line = b""
-        self._left = 0
+        self.left = 0
         self._after_chunk = False
         self._last = False
         self.complete = False
@@ -225,11 +226,11 @@ class ChunkedBody:
         """
         at = 0
         while at < len(octets) and not self.complete:
-            if self._left:
-                piece = octets[at : at + self._left]
+            if self.left:
+                piece = octets[at : at + self.left]
                 self._keep(piece)
-                self._left -= len(piece)
-                self._after_chunk = not self._left
+                self.left -= len(piece)
+                self._after_chunk = not self.left
                 at += len(piece)
             else:
                 at = self._read_line(octets, at)
@@ -255,5 +256,5 @@ class ChunkedBody:
             return
         if not CHUNK_SIZE.fullmatch(line):
             raise _bad("a chunk size that is not one to eight hexadecimal digits")
-        self._left = int(line, 16)
-        self._last = not self._left
+        self.left = int(line, 16)
+        self._last = not self.left

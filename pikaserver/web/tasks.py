@@ -6,11 +6,24 @@ from waitress.task import ErrorTask, WSGITask
 
 from pikaserver.api.web import CONNECTION_KEY
 from pikaserver.web.problems import MEDIA_TYPE, Problem
+from pikaserver.web.shortcuts import closes
 from pikaserver.web.strict import RequestRefused
 
 
 class ApplicationTask(WSGITask):  # type: ignore[misc]  # waitress ships no types, and is extended so
-    """Asks the application."""
+    """Asks a shortcut, then the application."""
+
+    def execute(self) -> None:
+        """Answer the request."""
+        server = self.channel.server
+        octets = None if server.draining else server.shortcuts.answer(self.request)
+        if octets is None:
+            super().execute()
+            return
+        self.complete = self.wrote_header = True
+        if closes(self.request):
+            self.set_close_on_finish()
+        self.channel.write_whole(octets)
 
     def build_response_header(self) -> bytes:
         """Return the head of the answer; the last one of a connection says so."""

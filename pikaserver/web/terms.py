@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pikaserver.api.operations import Entropy
 from pikaserver.web.forwarded import ProxyRules
 from pikaserver.web.limits import Limits
+from pikaserver.web.shortcuts import Shortcuts
 from pikaserver.web.tls import TlsContexts
 
 
@@ -30,3 +31,4 @@ class Terms:
     contexts: TlsContexts | None
     entropy: Entropy
     traffic: Traffic
+    shortcuts: Shortcuts

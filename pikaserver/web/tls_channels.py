@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass
 
 from pikaserver.api.web import ClientConnection
-from pikaserver.web.channels import Channel, Owner, Peer
+from pikaserver.web.channels import Channel, Owner
+from pikaserver.web.peers import Peer
 from pikaserver.web.tls_lines import TlsLine
 
 TLS_SEND_OCTETS = 16 * 1024

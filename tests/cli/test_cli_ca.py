@@ -76,7 +76,7 @@ def test_a_root_says_what_its_options_said(shell):
     """Subject, key, hash, validity, path length and constraints."""
     shell(
         *("ca", "create", "plant", "--subject", "CN=Plant Root,O=Acme,C=CH"),
-        *("--key", "ec-p384", "--hash", "sha512", "--validity", "5y", "--path-length", "1"),
+        *("--key-type", "ec-p384", "--hash", "sha512", "--validity", "5y", "--path-length", "1"),
         *("--permit", "dns:example.com", "--exclude", "ip:10.0.0.0/8", "--digital-signature"),
     )
 
@@ -100,7 +100,7 @@ def test_a_subordinate_stands_below_its_issuer(shell):
         "ca",
         "create",
         "line-1",
-        "--issuer",
+        "--parent",
         "root",
         "--subject",
         "CN=Line 1",
@@ -125,7 +125,7 @@ def test_rsa_pss_is_a_choice(shell):
             "pss",
             "--subject",
             "CN=PSS",
-            "--key",
+            "--key-type",
             "rsa-2048",
             "--pss",
             "--hash",
@@ -141,7 +141,7 @@ def test_a_key_that_is_there_is_taken(shell):
     shell("key", "generate", "software:special", "--type", "ed25519")
 
     row = shell.json(
-        "ca", "create", "special", "--subject", "CN=Special", "--key-ref", "software:special"
+        "ca", "create", "special", "--subject", "CN=Special", "--key", "software:special"
     )
 
     assert ("software:special", "ed25519") == (row["key"], row["key_type"])
@@ -150,18 +150,22 @@ def test_a_key_that_is_there_is_taken(shell):
 @pytest.mark.parametrize(
     ("words", "code", "why"),
     [
-        (("--subject", "CN=A", "--issuer", "root", "--csr"), 2, "exclude each other"),
-        (("--subject", "CN=A", "--issuer", "nobody"), 3, "no authority 'nobody'"),
-        (("--subject", "CN=A", "--issuer", "issuing"), 1, "may have no CA below it"),
-        (("--subject", "CN=A", "--issuer", "root", "--path-length", "5"), 1, "path length"),
+        (("--subject", "CN=A", "--parent", "root", "--csr"), 2, "exclude each other"),
+        (("--subject", "CN=A", "--parent", "nobody"), 3, "no authority 'nobody'"),
+        (("--subject", "CN=A", "--parent", "issuing"), 1, "may have no CA below it"),
+        (("--subject", "CN=A", "--parent", "root", "--path-length", "5"), 1, "path length"),
         (("--subject", "Acme"), 1, "is not a subject like"),
         (("--subject", "CN=A", "--policy", "x"), 1, "is no OID"),
-        (("--subject", "CN=A", "--key", "ed25519", "--hash", "sha256"), 1, "no choice of hash"),
+        (
+            ("--subject", "CN=A", "--key-type", "ed25519", "--hash", "sha256"),
+            1,
+            "no choice of hash",
+        ),
         (("--subject", "CN=A", "--crl-every", "2w"), 1, "times without a CRL"),
         (("--subject", "CN=A", "--crl-url", "https://x/"), 2, "http:// or ldap://"),
-        (("--subject", "CN=A", "--key-ref", "tpm:1"), 3, "keys of scheme 'tpm'"),
-        (("--subject", "CN=A", "--key-ref", "one"), 5, "not a key reference"),
-        ((), 2, "--subject"),
+        (("--subject", "CN=A", "--key", "tpm:1"), 3, "keys of scheme 'tpm'"),
+        (("--subject", "CN=A", "--key", "one"), 5, "not a key reference"),
+        (("--key", "ec-p384"), 2, "--key-type ec-p384"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(shell, words, code, why):
@@ -293,7 +297,7 @@ def test_renewal_keeps_the_key_and_rekey_does_not(shell):
 
     shell("ca", "renew", "long", "--validity", "30y")
     renewed = certificate_of(shell, "long")
-    shell("ca", "rekey", "long", "--key", "ed25519")
+    shell("ca", "rekey", "long", "--key-type", "ed25519")
     rekeyed = certificate_of(shell, "long")
 
     assert first.public_key() == renewed.public_key() != rekeyed.public_key()

@@ -15,7 +15,7 @@ def shell(fresh_shell):
     for port in ("8080", "8443"):
         text = text.replace(f":{port}", ":0")
     settings.write_text(text)
-    fresh_shell("crl", "issue")
+    fresh_shell("crl", "generate")
     return fresh_shell
 
 
@@ -116,7 +116,7 @@ def test_a_stale_crl_is_a_problem(shell):
     code, found = findings(shell)
 
     assert (6, "problem") == (code, found["crl of issuing"][0])
-    assert "crl issue issuing" in found["crl of issuing"][1]
+    assert "crl generate issuing" in found["crl of issuing"][1]
 
 
 def test_a_clock_that_ran_back_is_a_problem(shell):
@@ -175,10 +175,10 @@ def test_a_certificate_file_that_is_missing_is_a_problem(shell):
 def test_a_service_that_is_not_there_is_found(shell):
     """The server would not start, although the settings alone are well-formed."""
     settings = shell.data / "pikaserver.toml"
-    settings.write_text(settings.read_text().replace('"health", "crl"]', '"health", "scep"]', 1))
+    settings.write_text(settings.read_text().replace('"health", "crl"', '"health", "acme"', 1))
 
     answer = shell.try_("doctor", "-o", "json")
 
     (found,) = [row for row in answer.json if row["check"] == "services"]
     assert (6, "problem") == (answer.code, found["state"])
-    assert "listeners.public.serve names 'scep', which is no service" in found["found"]
+    assert "listeners.public.serve names 'acme', which is no service" in found["found"]

@@ -12,27 +12,47 @@ import pytest
 
 from pikaserver.cli.main import load_noun
 from pikaserver.cli.place import place_parameters
+from pikaserver.cli.plugin_console import _add_options
 from pikaserver.cli.registry import NOUNS
+from pikaserver_agents import plugin as agents
+from pikaserver_est import plugin as est
+from pikaserver_ocsp import plugin as ocsp
+from pikaserver_scep import plugin as scep
+from pikaserver_tsa import plugin as tsa
 
 ROOT = Path(__file__).parents[2]
 LONGEST_LINE = 60
+ALONE = {"crl follow"}
+"""Commands that run where no server's data is."""
 PAGES = [
     ROOT / "README.md",
     *sorted(path for path in (ROOT / "docs").rglob("*.md") if "adr" not in path.parts),
 ]
 
 
-def commands():
-    """Yield every command with its words."""
-    for noun in NOUNS:
-        command = load_noun(noun)
-        if isinstance(command, click.Group):
-            yield from ((f"{noun.name} {verb}", one) for verb, one in command.commands.items())
-        else:
-            yield noun.name, command
+def commands(words, command):
+    """Yield a command, or those below it, with its words."""
+    if isinstance(command, click.Group):
+        for verb, one in command.commands.items():
+            yield from commands(f"{words} {verb}", one)
+    else:
+        yield words, command
 
 
-COMMANDS = dict(commands())
+def of_plugins():
+    """Yield the commands of plugins that ship, as the host completes them."""
+    for plugin in (agents, est, ocsp, scep, tsa):
+        for command in plugin.register_commands():
+            _add_options(command)
+            yield command.name, command
+
+
+PLUGIN_NOUNS = dict(of_plugins())
+COMMANDS = {
+    words: one
+    for name, command in [*((noun.name, load_noun(noun)) for noun in NOUNS), *PLUGIN_NOUNS.items()]
+    for words, one in commands(name, command)
+}
 
 
 @pytest.mark.parametrize("words", COMMANDS)
@@ -46,12 +66,12 @@ def test_every_command_is_told_in_one_line(words):
     ]
 
 
-@pytest.mark.parametrize("words", COMMANDS)
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words not in ALONE])
 def test_every_command_knows_whose_data_it_works_on(words):
     """``--data`` and ``--config`` are options of every command."""
     names = {parameter.name for parameter in COMMANDS[words].params}
 
-    assert {one.name for one in place_parameters() if one.expose_value} <= names
+    assert {one.name for one in place_parameters() if one.name != "debug"} <= names
 
 
 def test_help_of_any_noun_needs_no_library_for_it():
@@ -84,7 +104,9 @@ def documented_commands(text):
     text = re.sub(r"\\\n\s*", " ", text)
     lines = re.findall(r"`(pikaserver [a-z][^`]*)`", text)
     for block in re.findall(r"^```.*?\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
-        lines += re.findall(r"^(?:\$ |sudo )*(pikaserver [a-z].*)$", block, flags=re.MULTILINE)
+        # Where there are prompts, all other lines are what a program said.
+        begin = r"\$ (?:sudo )?" if re.search(r"^\$ ", block, re.MULTILINE) else "(?:sudo )?"
+        lines += re.findall(rf"^{begin}(pikaserver [a-z].*)$", block, flags=re.MULTILINE)
     for line in lines:
         command = re.split(r"\s(?:[|>#]|2>|&&)", line)[0]
         yield shlex.split(command)[1:]
@@ -95,14 +117,22 @@ def test_documents_name_commands_and_options_that_exist(page):
     """A reader can type what stands there."""
     for words in documented_commands(page.read_text()):
         noun, verb = (*words, "")[:2]
-        name = noun if noun in COMMANDS else f"{noun} {verb}"
-        if verb.startswith("VERB") or (not verb and load_noun_or_none(noun)):
+        tried = [" ".join(words[:count]) for count in (1, 2, 3)]
+        is_group = not words[2:] and load_noun_or_none(noun, verb)
+        if verb.startswith("VERB") or is_group:
             continue
+        name = next((one for one in tried if one in COMMANDS), None)
         assert name in COMMANDS, words
-        known = {text for one in COMMANDS[name].params for text in one.opts} | {"--help"}
+        params = COMMANDS[name].params
+        known = {text for one in params for text in one.opts + one.secondary_opts} | {"--help"}
         typed = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
         assert typed <= known, words
 
 
-def load_noun_or_none(name):
-    return next((load_noun(noun) for noun in NOUNS if noun.name == name), None)
+def load_noun_or_none(name, verb):
+    """Return a group of commands: a noun alone, or one below a noun."""
+    found = next((load_noun(noun) for noun in NOUNS if noun.name == name), PLUGIN_NOUNS.get(name))
+    if verb and isinstance(found, click.Group):
+        found = found.commands.get(verb)
+        return found if isinstance(found, click.Group) else None
+    return None if verb else found

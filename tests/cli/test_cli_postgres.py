@@ -24,7 +24,7 @@ def test_commands_do_not_care_which_database_it_is(fresh_shell, monkeypatch, url
     words = ("--dns", "a.example.test", "--key-out", shell.folder / "a.key")
     serial = shell.json("cert", "issue", "--template", "web", *words)["serial"]
     shell("cert", "revoke", serial, "--reason", "superseded", "--yes")
-    shell("crl", "issue")
+    shell("crl", "generate")
 
     assert [serial] == [row["serial"] for row in shell.json("crl", "show", "issuing")["revoked"]]
     assert [serial] == [row["serial"] for row in shell.json("cert", "list", "--status", "revoked")]

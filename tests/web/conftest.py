@@ -109,7 +109,9 @@ class House:
         chosen = WebListenerSettings(
             **{"name": "test", "host": "127.0.0.1", "port": 0, "serve": ("door",)} | settings
         )
-        listener = WebListener(chosen, limits, entropy=system_entropy, clock=system_clock)
+        listener = WebListener(
+            chosen, limits, entropy=system_entropy, clock=system_clock, shortcuts=services
+        )
         listener.start(build_application(services, entropy=system_entropy))
         self.running.append(listener)
         return Running(listener, door)

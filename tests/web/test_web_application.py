@@ -167,6 +167,17 @@ def test_an_error_in_the_words_of_errors_is_a_plain_500(caplog):
     assert "faulty plugin" in caplog.text
 
 
+def test_a_service_may_leave_an_error_to_http():
+    """A time-stamping authority does so for those who do not speak its protocol."""
+
+    def answer_error(_request, _response, error):
+        raise error
+
+    answer = client(service(Door(NotFound("x")), answer_error=answer_error)).simulate_get("/door")
+
+    assert (404, "x") == (answer.status_code, answer.json["detail"])
+
+
 def test_headers_of_success_do_not_survive_an_error():
     """What the resource said about caching was about its success."""
     answer = client(service(Door(NotFound("x")))).simulate_get("/door")

@@ -1,5 +1,7 @@
 """``pikaserver ca``: the authorities of this server."""
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -8,11 +10,11 @@ from pikaserver.cli.ca.importing import import_existing, import_signed
 from pikaserver.cli.ca.options import (
     ContentOptions,
     KeyOptions,
-    PointerOptions,
     content_options,
     key_options,
-    pointer_options,
+    patience_option,
 )
+from pikaserver.cli.ca.pointer_options import PointerOptions, pointer_options
 from pikaserver.cli.ca.succession import cross_sign, csr, rekey, renew
 from pikaserver.cli.files import write_output
 from pikaserver.cli.invocation import Invocation, command_options, place_options
@@ -29,38 +31,43 @@ def ca() -> None:
 
 @ca.command()
 @click.argument("name")
-@click.option("--issuer", metavar="AUTHORITY", help="Certify it by this authority of the server.")
+@click.option("--parent", metavar="AUTHORITY", help="Certify it by this authority of the server.")
 @click.option("--csr", "elsewhere", is_flag=True, help="Print a CSR: another CA certifies it.")
 @content_options
 @key_options
 @pointer_options
+@patience_option
 @command_options
 def create(  # noqa: PLR0913 - one argument for each thing that an operator decides
     invocation: Invocation,
     name: str,
-    issuer: str | None,
+    parent: str | None,
     content: ContentOptions,
     key: KeyOptions,
     pointers: PointerOptions,
     *,
     elsewhere: bool,
+    wait: timedelta | None,
 ) -> None:
     """Make an authority.
 
-    It is a root, unless --issuer names the authority of this server that certifies it, or
-    --csr asks for a request that a CA elsewhere shall sign.
+    It is a root, unless --parent names the authority of this server that certifies it, or
+    --csr asks for a request that a CA elsewhere shall sign.  Where the key's keeper wants
+    approvals first, the same command goes on when they are there.
     """
+    from pikaserver.cli.ca.patience import patiently, tell
     from pikaserver.cli.ca.plans import plan
     from pikaserver.cli.ca.records import authority_details
     from pikaserver.cli.opened import opened
     from pikaserver.cli.records import certificate_pem, pem_text
 
-    if issuer and elsewhere:
-        raise click.UsageError("--issuer and --csr exclude each other")
+    if parent and elsewhere:
+        raise click.UsageError("--parent and --csr exclude each other")
     with opened(invocation) as server:
-        wanted = plan(server, name, key, content, pointers)
+        wanted = replace(plan(server, name, key, content, pointers, parent), tell=tell)
+        actor, ceremony = invocation.actor, server.ceremony
         if elsewhere:
-            request = server.ceremony.create_waiting(wanted, invocation.actor)
+            request = patiently(lambda: ceremony.create_waiting(wanted, actor), wait)
             pem = pem_text("CERTIFICATE REQUEST", request)
             click.echo(f"Next: have it signed, then 'ca import-signed {name} FILE'.", err=True)
             if invocation.output in {"table", "pem"}:
@@ -68,10 +75,10 @@ def create(  # noqa: PLR0913 - one argument for each thing that an operator deci
             else:
                 invocation.write({"name": name, "csr": pem})
             return
-        if issuer:
-            record = server.ceremony.create_subordinate(wanted, issuer, invocation.actor)
+        if parent:
+            record = patiently(lambda: ceremony.create_subordinate(wanted, parent, actor), wait)
         else:
-            record = server.ceremony.create_root(wanted, invocation.actor)
+            record = patiently(lambda: ceremony.create_root(wanted, actor), wait)
         server.crls.issue_due()  # a CRL that is there from the first moment
         pems = certificate_pem([server.authorities.key(name).generation.certificate])
         invocation.write(authority_details(server, record), pem=pems)
@@ -141,7 +148,7 @@ def disable(invocation: Invocation, name: str, *, yes: bool) -> None:
     "--default",
     "defaults",
     multiple=True,
-    type=click.Choice(("issuer-url", "crl-url", "ocsp-url", "cps")),
+    type=click.Choice(("issuer-url", "crl-url", "crl-delta-url", "ocsp-url", "cps")),
     help="Go back to what holds when nothing is set.  Repeatable.",
 )
 @command_options

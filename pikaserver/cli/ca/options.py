@@ -10,8 +10,6 @@ from pikaserver.cli.options import (
     DURATION,
     HASHES,
     KEY_TYPES,
-    PAGE_URL,
-    POINTER_URL,
     bundle,
 )
 
@@ -21,7 +19,7 @@ class KeyOptions:
     """Which key, and how it signs."""
 
     key: str | None
-    key_ref: str | None
+    key_type: str | None
     hash: str | None
     pss: bool
 
@@ -30,7 +28,7 @@ class KeyOptions:
 class ImportedKeyOptions:
     """Where a key from elsewhere is put, and how it signs."""
 
-    key_ref: str | None
+    key: str | None
     hash: str | None
     pss: bool
 
@@ -39,7 +37,7 @@ class ImportedKeyOptions:
 class ContentOptions:
     """What the authority's own certificate says."""
 
-    subject: str
+    subject: str | None
     validity: timedelta | None
     path_length: int | None
     permit: tuple[str, ...]
@@ -48,45 +46,41 @@ class ContentOptions:
     digital_signature: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PointerOptions:
-    """What the certificates below point to, and how often CRLs come."""
-
-    issuer_url: tuple[str, ...]
-    crl_url: tuple[str, ...]
-    ocsp_url: tuple[str, ...]
-    cps: str | None
-    crl_every: timedelta | None
-    crl_validity: timedelta | None
+def _refuse_a_type(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value in KEY_TYPES:
+        raise click.UsageError(f"{value} is a type: --key-type {value}; --key says where it lives")
+    return value
 
 
-_key = click.option(
-    "--key",
+_key_type = click.option(
+    "--key-type",
     type=click.Choice(KEY_TYPES),
     metavar="TYPE",
     help=f"Its type, {DEFAULT_KEY_TYPE} unless told otherwise: {', '.join(KEY_TYPES)}.",
 )
-_key_ref = click.option(
-    "--key-ref",
+_key = click.option(
+    "--key",
     metavar="SCHEME:NAME",
-    help="Where the key lives, by default software:NAME-1; one that is there is taken.",
+    callback=_refuse_a_type,
+    help="Where the key lives, by default software:NAME-1; one that is there is taken.  "
+    "agent:AGENT/LABEL is a key that a signing agent keeps, or makes now.",
 )
 _hash = click.option(
     "--hash", type=click.Choice(HASHES), help="Hash of its RSA or ECDSA signatures."
 )
 _pss = click.option("--pss", is_flag=True, help="Sign with RSA-PSS instead of PKCS#1 v1.5.")
 
-key_options = bundle("key", KeyOptions, _key, _key_ref, _hash, _pss)
-imported_key_options = bundle("key", ImportedKeyOptions, _key_ref, _hash, _pss)
+key_options = bundle("key", KeyOptions, _key, _key_type, _hash, _pss)
+imported_key_options = bundle("key", ImportedKeyOptions, _key, _hash, _pss)
 
 content_options = bundle(
     "content",
     ContentOptions,
     click.option(
         "--subject",
-        required=True,
         metavar="NAME",
-        help="Its subject, like 'CN=Example Root,O=Example,C=CH'.",
+        help="Its subject, like 'CN=Example Root,O=Example,C=CH'.  "
+        "[default: its name, and the rest as its parent's]",
     ),
     click.option(
         "--validity",
@@ -122,28 +116,8 @@ content_options = bundle(
     ),
 )
 
-pointer_options = bundle(
-    "pointers",
-    PointerOptions,
-    click.option(
-        "--issuer-url",
-        type=POINTER_URL,
-        multiple=True,
-        help="Where its certificate is found, instead of on this server.  Repeatable.",
-    ),
-    click.option(
-        "--crl-url",
-        type=POINTER_URL,
-        multiple=True,
-        help="Where its CRL is found, instead of on this server.  Repeatable.",
-    ),
-    click.option(
-        "--ocsp-url",
-        type=POINTER_URL,
-        multiple=True,
-        help="Where OCSP answers, instead of on this server.  Repeatable.",
-    ),
-    click.option("--cps", type=PAGE_URL, help="The page with its practice statement."),
-    click.option("--crl-every", type=DURATION, help="How often a CRL is signed.  [default: 1d]"),
-    click.option("--crl-validity", type=DURATION, help="How long a CRL holds.  [default: 1w]"),
+patience_option = click.option(
+    "--wait",
+    type=DURATION,
+    help="How long to wait where somebody has to approve the signature: 10m.  [default: not]",
 )

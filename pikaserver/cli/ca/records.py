@@ -13,6 +13,7 @@ from pikaserver.asn1.serials import write_serial
 from pikaserver.authority.authorities import AuthoritySettings
 from pikaserver.authority.naming.subject_text import write_subject
 from pikaserver.authority.templates.durations import write_duration
+from pikaserver.cli.ca.services import in_words
 from pikaserver.cli.cert.extension_text import extension_texts
 from pikaserver.cli.output import Record
 from pikaserver.server import PkiServer
@@ -72,11 +73,20 @@ def _urls(server: PkiServer, name: str) -> dict[str, object]:
 
 
 def _crls(settings: AuthoritySettings) -> dict[str, object]:
-
     return {
         "cps_url": settings.cps_url,
         "crl_every": write_duration(timedelta(seconds=settings.crl_every_seconds)),
         "crl_validity": write_duration(timedelta(seconds=settings.crl_validity_seconds)),
+        "crl_at_once": settings.crl_on_revocation,
+        "crl_deltas": settings.crl_deltas,
+        "crl_delta_every": write_duration(timedelta(seconds=settings.crl_delta_every_seconds)),
+        "crl_delta_validity": write_duration(
+            timedelta(seconds=settings.crl_delta_validity_seconds)
+        ),
+        "crl_shards": settings.crl_shards,
+        "crl_full": settings.crl_full,
+        "crl_keep_expired": settings.crl_keep_expired,
+        "services": in_words(settings.services),
     }
 
 

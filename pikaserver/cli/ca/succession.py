@@ -1,11 +1,13 @@
 """``pikaserver ca csr | renew | rekey | cross-sign``: what follows a certificate or a key."""
 
+import functools
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import click
 
-from pikaserver.cli.ca.options import KeyOptions, key_options
+from pikaserver.cli.ca.options import KeyOptions, key_options, patience_option
 from pikaserver.cli.files import write_output
 from pikaserver.cli.invocation import Invocation, command_options, place_options
 from pikaserver.cli.options import DURATION, INPUT_FILE, out_option
@@ -36,15 +38,20 @@ def csr(invocation: Invocation, name: str, out: Path | None) -> None:
 @click.command()
 @click.argument("name")
 @_validity
+@patience_option
 @command_options
-def renew(invocation: Invocation, name: str, validity: timedelta | None) -> None:
+def renew(
+    invocation: Invocation, name: str, validity: timedelta | None, wait: timedelta | None
+) -> None:
     """Give an authority a new certificate over its key."""
+    from pikaserver.cli.ca.patience import patiently
     from pikaserver.cli.ca.records import authority_details
     from pikaserver.cli.opened import opened
     from pikaserver.cli.records import certificate_pem
 
     with opened(invocation) as server:
-        record = server.succession.renew(name, invocation.actor, validity)
+        deed = functools.partial(server.succession.renew, name, invocation.actor, validity)
+        record = patiently(deed, wait)
         pem = certificate_pem([server.authorities.key(name).generation.certificate])
         invocation.write(authority_details(server, record), pem=pem)
 
@@ -53,13 +60,21 @@ def renew(invocation: Invocation, name: str, validity: timedelta | None) -> None
 @click.argument("name")
 @_validity
 @key_options
+@patience_option
 @command_options
-def rekey(invocation: Invocation, name: str, validity: timedelta | None, key: KeyOptions) -> None:
+def rekey(
+    invocation: Invocation,
+    name: str,
+    validity: timedelta | None,
+    key: KeyOptions,
+    wait: timedelta | None,
+) -> None:
     """Give an authority a new key and a certificate over it.
 
     The old ones are still served: CRLs go on, and certificates below stay valid.  Where
     another CA signs, the new key waits with its CSR, and the old one issues until then.
     """
+    from pikaserver.cli.ca.patience import patiently, tell
     from pikaserver.cli.ca.plans import key_plan
     from pikaserver.cli.ca.records import authority_details
     from pikaserver.cli.opened import opened
@@ -67,8 +82,9 @@ def rekey(invocation: Invocation, name: str, validity: timedelta | None, key: Ke
 
     with opened(invocation) as server:
         newest = max(one.number for one in server.authorities.get(name).generations)
-        plan = key_plan(server, f"{name}-{newest + 1}", key)
-        record = server.succession.rekey(name, plan, invocation.actor, validity)
+        plan = replace(key_plan(server, f"{name}-{newest + 1}", key), tell=tell)
+        deed = functools.partial(server.succession.rekey, name, plan, invocation.actor, validity)
+        record = patiently(deed, wait)
         server.crls.issue_due()  # a CRL that is there from the first moment
         if record.waiting_csr is not None:
             click.echo(f"Next: have 'ca csr {name}' signed, then 'ca import-signed'.", err=True)
@@ -83,14 +99,17 @@ def rekey(invocation: Invocation, name: str, validity: timedelta | None, key: Ke
 )
 @click.option("--authority", metavar="NAME", help="An authority of this server instead.")
 @_validity
+@patience_option
 @out_option
 @place_options
-def cross_sign(
+def cross_sign(  # noqa: PLR0913 - one argument for each thing that an operator decides
     invocation: Invocation,
     issuer: str,
     file: Path | None,
     authority: str | None,
+    *,
     validity: timedelta | None,
+    wait: timedelta | None,
     out: Path | None,
 ) -> None:
     """Certify another CA's key by ISSUER.
@@ -98,6 +117,7 @@ def cross_sign(
     Who trusts ISSUER trusts the other CA from then on, too.
     """
     from pikaserver.asn1.pem import write_pem
+    from pikaserver.cli.ca.patience import patiently
     from pikaserver.cli.ca.plans import certificates_in
     from pikaserver.cli.opened import opened
 
@@ -109,5 +129,8 @@ def cross_sign(
             if file
             else server.authorities.key(authority or "").certificate
         )
-        cross = server.succession.cross_sign(other, issuer, invocation.actor, validity)
+        deed = functools.partial(
+            server.succession.cross_sign, other, issuer, invocation.actor, validity
+        )
+        cross = patiently(deed, wait)
     write_output(write_pem("CERTIFICATE", cross), out)

@@ -4,6 +4,7 @@ import click
 
 from pikaserver.cli.cert.export import export
 from pikaserver.cli.cert.issue import issue
+from pikaserver.cli.cert.replace import keep, renewal, replace
 from pikaserver.cli.cert.revoke import revoke, unhold
 from pikaserver.cli.cert.search import SearchOptions, authority_option, search_options
 from pikaserver.cli.invocation import Invocation, command_options
@@ -57,5 +58,5 @@ def show(invocation: Invocation, serial: int, authority: str | None) -> None:
     invocation.write(details, pem=pem)
 
 
-for _command in (issue, revoke, unhold, export):
+for _command in (issue, revoke, unhold, export, renewal, replace, keep):
     cert.add_command(_command)

@@ -77,7 +77,7 @@ def _key(opened: PkiServer, key: IssuingKey) -> Finding:
 
 def _crl(opened: PkiServer, key: IssuingKey, now: datetime) -> Finding:
     name = key.authority
-    check, advice = f"crl of {name}", f"Start the server, or run 'pikaserver crl issue {name}'."
+    check, advice = f"crl of {name}", f"Start the server, or run 'pikaserver crl generate {name}'."
     newest = {(one.authority, one.generation): one for one in opened.crls.summaries()}
     crl = newest.get((name, key.generation.number))
     if crl is None:

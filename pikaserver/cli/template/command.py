@@ -106,6 +106,24 @@ def import_document(invocation: Invocation, name: str, file: Path) -> None:
         click.echo(f"It cannot issue yet: there is no authority {authority!r}.", err=True)
 
 
+@template.command("set")
+@click.argument("name")
+@click.argument("changes", metavar="KEY=VALUE...", nargs=-1, required=True)
+@command_options
+def set_options(invocation: Invocation, name: str, changes: tuple[str, ...]) -> None:
+    """Set single options, like scep.enabled=true.
+
+    That makes a new version of the template; values are TOML, or plain text.
+    """
+    from pikaserver.authority.templates.changes import with_changes
+    from pikaserver.cli.opened import opened
+
+    with opened(invocation) as server:
+        document = with_changes(server.templates.document(name), changes)
+        number = server.templates.save(name, document, invocation.actor)
+    invocation.write({"name": name, "version": number})
+
+
 @template.command()
 @click.argument("name")
 @click.argument("old", type=click.IntRange(min=1))
