@@ -1,0 +1,1 @@
+"""The operator's rules: one file, read strictly, and one pure decision about each request."""
