@@ -1,0 +1,1 @@
+"""What waits for people, and the proofs that they agreed."""
