@@ -1,0 +1,1 @@
+"""Keys in the PIV application of a YubiKey, through pcscd."""
