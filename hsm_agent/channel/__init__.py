@@ -1,0 +1,1 @@
+"""The lines to the nodes of the server: dialling, frames, heartbeats, lease, answers."""

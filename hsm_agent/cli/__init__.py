@@ -1,0 +1,1 @@
+"""The command line of the agent; heavy modules are imported inside commands."""

@@ -1,0 +1,1 @@
+"""The keys of all stores under one name each, and how new ones come."""

@@ -1,0 +1,1 @@
+"""What the agent does with one request, whichever way it came."""

@@ -1,0 +1,75 @@
+"""Answering a bundle: frames that came in a file, under the same policy and journal as any."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hsm_agent.journal.faults import JournalFault
+from hsm_agent.service.line_facts import LineFacts
+from hsm_agent.service.refusing import Refusal
+from hsm_agent.service.relaying import Journey, Relaying
+from hsm_agent.wire.bundles import ANSWERS, BUNDLE_LIFE, REQUESTS, Bundle
+from hsm_agent.wire.errors import WireError
+from hsm_agent.wire.messages import Inventory
+
+BY_HAND = Journey(BUNDLE_LIFE, BUNDLE_LIFE)
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A frame of a bundle that got no answer: its place, counted from 1, and why."""
+
+    place: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """``octets`` is the bundle to carry back, with ``frames`` answers; the rest is told here."""
+
+    octets: bytes
+    frames: int
+    unanswered: tuple[Unanswered, ...]
+
+
+def answer_bundle(
+    octets: bytes,
+    agent: str,
+    askers: Mapping[bytes, int],
+    relaying: Relaying,
+    inventory: Inventory | None = None,
+) -> Answered:
+    """Answer every frame of a bundle that is sound; damage to one refuses that one.
+
+    Args:
+        octets: the file.
+        agent: this agent's name.
+        askers: the numbers of the nodes that may ask, by their frame keys.
+        relaying: answers frames.
+        inventory: what the first answer tells besides.
+
+    Raises:
+        WireError: the file as a whole is no bundle for this agent.
+    """
+    bundle = Bundle.of(octets, REQUESTS)
+    if bundle.agent != agent:
+        raise WireError(f"this bundle is for {bundle.agent!r}; here is {agent!r}")
+    answers: list[tuple[bytes, bytes]] = []
+    unanswered: list[Unanswered] = []
+    for place, (asking, frame) in enumerate(bundle.frames, 1):
+        facts = LineFacts(askers.get(asking, 0), "offline", lambda: True)
+        told = None if answers else inventory
+        try:
+            _check_asker(asking, askers)
+            answer = relaying.answer_frame(asking, frame, facts, BY_HAND, told)
+        except (WireError, JournalFault) as error:
+            relaying.refuse(Refusal("malformed", f"frame {place} of a bundle: {error}"), facts)
+            unanswered.append(Unanswered(place, str(error)))
+        else:
+            answers.append((asking, answer))
+    carried = Bundle(ANSWERS, agent, tuple(answers))
+    return Answered(carried.octets(), len(answers), tuple(unanswered))
+
+
+def _check_asker(asking: bytes, askers: Mapping[bytes, int]) -> None:
+    if asking not in askers:
+        raise WireError("no node that this agent knows asks here")

@@ -1,0 +1,1 @@
+"""``agent.toml``: read strictly, written with comments."""
