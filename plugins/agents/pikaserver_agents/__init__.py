@@ -1,0 +1,1 @@
+"""The agents that sign for this server: their line, their keys, their journals."""

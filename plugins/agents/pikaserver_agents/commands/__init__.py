@@ -1,0 +1,1 @@
+"""``pikaserver agent``: what operators do with signing agents."""

@@ -1,0 +1,109 @@
+"""The listener for signing agents: door, heartbeat, relay, and what looks after them."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from ssl import SSLContext
+from threading import Lock
+
+from pikaserver_agents.directory import Directory
+from pikaserver_agents.door import Door
+from pikaserver_agents.keeper import Keeper
+from pikaserver_agents.lines import Lines
+from pikaserver_agents.links import Links
+from pikaserver_agents.node_identity import NodeIdentity
+from pikaserver_agents.pulse import Pulse
+from pikaserver_agents.reception import Reception
+from pikaserver_agents.relay_desk import RelayDesk
+from pikaserver_agents.scribe import Scribe
+from pikaserver_agents.tls_stream import TlsStream, server_context
+
+
+class Contexts:
+    """The TLS context for the agents that may connect now."""
+
+    def __init__(self, identity: NodeIdentity, directory: Directory) -> None:
+        self._identity = identity
+        self._directory = directory
+        self._lock = Lock()
+        self._made: tuple[tuple[bytes, ...], SSLContext] | None = None
+
+    def present(self) -> SSLContext:
+        """Return it, made anew when agents came or went."""
+        certificates = self._directory.view().certificates()
+        with self._lock:
+            if self._made is None or self._made[0] != certificates:
+                self._made = certificates, server_context(self._identity, certificates)
+            return self._made[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """Everything that runs while the listener does."""
+
+    door: Door
+    keeper: Keeper
+    pulse: Pulse
+    relay: RelayDesk
+    scribe: Scribe
+    lines: Lines
+    links: Links
+    directory: Directory
+    learn_address: Callable[[int], None]
+
+
+class AgentListener:
+    """Implements ``pikaserver.api.web.Listener``."""
+
+    def __init__(self, works: Callable[[], Works]) -> None:
+        self._make = works
+        self._works: Works | None = None
+
+    @property
+    def works(self) -> Works | None:
+        """What runs, while it does."""
+        return self._works
+
+    def start(self) -> None:
+        """See the protocol.
+
+        Raises:
+            ConfigurationError: an agent may come, and the port is taken.
+        """
+        works = self._make()
+        works.links.begin()
+        if works.door.port == 0:
+            works.door.bind()  # codes have to name the port that the system chooses
+        if works.keeper.is_expecting(works.directory.refresh()):
+            works.door.open()
+        works.learn_address(works.door.port)
+        works.scribe.start()
+        works.pulse.start()
+        works.relay.start()
+        works.keeper.start()
+        self._works = works
+
+    def stop(self) -> None:
+        """See the protocol."""
+        works, self._works = self._works, None
+        if works is None:
+            return
+        works.keeper.stop()
+        works.door.close()
+        for line in works.lines.present().values():
+            line.dismiss("stopping", "the server stops")
+        works.door.join()
+        works.relay.stop()
+        works.pulse.stop()
+        works.scribe.stop()
+
+
+def serve_with(
+    reception: Reception, contexts: Contexts
+) -> Callable[[socket.socket, str, Callable[[], None]], None]:
+    """Return what a door calls for each connection."""
+
+    def serve(line: socket.socket, address: str, known: Callable[[], None]) -> None:
+        reception.serve(TlsStream(line, contexts.present()), address, known)
+
+    return serve

@@ -1,0 +1,1 @@
+"""The plugin's tables: each module knows the columns of its own ones."""
