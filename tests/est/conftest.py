@@ -1,18 +1,32 @@
 """EST before a server in memory."""
 
+import hashlib
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
 
+from pikaserver.api.registrars import CMC_RA
+from pikaserver.asn1.csr import read_csr
 from pikaserver.testing.client import ServiceClient
 from pikaserver.testing.fake_server import FakeServer
-from pikaserver.testing.throw_away import throw_away_key
+from pikaserver.testing.templates import make_template
+from pikaserver.testing.throw_away import (
+    distinguished_name,
+    spki,
+    throw_away_key,
+    throw_away_request,
+)
+from pikaserver_est import storage
 from pikaserver_est.plugin import EstSettings, register_services
 
 
 @pytest.fixture
 def server():
     made = FakeServer([EstSettings()])
+    with made.database.transaction() as connection:
+        storage.metadata.create_all(connection)
     made.codes.add("4711", "sesame", "device", made.clock() + timedelta(days=1), uses=2)
     return made
 
@@ -26,3 +40,26 @@ def est(server):
 @pytest.fixture
 def key(server):
     return throw_away_key(server.entropy)
+
+
+@pytest.fixture
+def registrar(server):
+    """Return the certificate of a registration authority, of the template ``registrar``."""
+    server.templates.add(make_template("registrar"))
+    made = server.issue(
+        read_csr(throw_away_request(throw_away_key(server.entropy), "RA 1")), "registrar"
+    )
+    issuing = server.authorities.keys["issuing"][0]
+    now = server.clock()
+    certificate = issuing.certify(
+        spki(throw_away_key(server.entropy)),
+        distinguished_name("RA 1"),
+        now,
+        now + timedelta(days=90),
+        extensions=[(x509.ExtendedKeyUsage([CMC_RA]), False)],
+    )
+    serial = x509.load_der_x509_certificate(certificate).serial_number
+    fingerprint = hashlib.sha256(certificate).hexdigest()
+    return server.certificates.add(
+        replace(made, certificate=certificate, serial=serial, fingerprint=fingerprint)
+    )

@@ -15,7 +15,8 @@ from pikaserver.asn1.algorithms import KEY_TYPES
 from pikaserver.testing.clock import CountedEntropy
 from pikaserver.testing.templates import make_template
 from pikaserver.testing.throw_away import throw_away_key, throw_away_request
-from pikaserver_est.messages import csr_attributes, read_request, write_body
+from pikaserver_est.csr_attributes import csr_attributes, request_template, single_wishes
+from pikaserver_est.messages import read_request, write_body
 
 CSR = throw_away_request(throw_away_key(CountedEntropy()), "plc-21", x509.DNSName("plc-21.example"))
 TEXT = base64.b64encode(CSR)
@@ -114,31 +115,36 @@ def test_what_we_write_can_be_read(octets, user_agent):
     assert octets == base64.b64decode(write_body(octets, user_agent))
 
 
-def attributes(**changes):
+def template(**changes):
     plain = {
         "key_types": frozenset(),
         "subject": SubjectRules((), (), (), "free"),
     }
-    return csr_attributes(make_template(**{**plain, **changes}))
+    return make_template(**{**plain, **changes})
+
+
+def wishes(**changes):
+    """Return what clients read that know no RFC 9908."""
+    return der.sequence(*single_wishes(template(**changes)))
 
 
 def test_a_template_without_wishes_has_no_attributes():
     """RFC 7030 section 4.5.2: no content rather than an empty list."""
-    assert None is attributes()
+    assert None is csr_attributes(template())
 
 
 def test_a_curve_is_an_attribute_with_the_curve_as_its_value():
     """RFC 8951 section 3.5: its example asks for secp384r1 with these octets."""
     example = bytes.fromhex("301206072a8648ce3d0201310706052b81040022")
 
-    assert b"\x30\x14" + example == attributes(key_types=frozenset({"ec-p384"}))
+    assert b"\x30\x14" + example == wishes(key_types=frozenset({"ec-p384"}))
 
 
 def test_an_rsa_size_is_an_attribute_with_an_integer():
     """RFC 9908 section 3.2: rsaEncryption with the size of the modulus."""
     size = der.sequence(der.oid("1.2.840.113549.1.1.1"), der.set_of(der.integer(4096)))
 
-    assert der.sequence(size) == attributes(key_types=frozenset({"rsa-4096"}))
+    assert der.sequence(size) == wishes(key_types=frozenset({"rsa-4096"}))
 
 
 @pytest.mark.parametrize(
@@ -147,12 +153,12 @@ def test_an_rsa_size_is_an_attribute_with_an_integer():
 )
 def test_a_key_without_parameters_is_an_oid(key_type, oid):
     """An attribute needs a value; where there is none the OID stands alone."""
-    assert der.sequence(der.oid(oid)) == attributes(key_types=frozenset({key_type}))
+    assert der.sequence(der.oid(oid)) == wishes(key_types=frozenset({key_type}))
 
 
 def test_every_key_type_of_the_table_can_be_written():
     """A template may allow anything that we make."""
-    written = attributes(key_types=frozenset(KEY_TYPES) | {"from-a-plugin"})
+    written = csr_attributes(template(key_types=frozenset(KEY_TYPES) | {"from-a-plugin"}))
 
     der.check(written)
 
@@ -161,7 +167,7 @@ def test_what_the_client_has_to_supply_is_listed():
     """Required attributes that the template does not fix itself, and names."""
     rules = SubjectRules(("CN",), (("O", "Example"),), ("CN", "O", "serialNumber"), "free")
 
-    written = attributes(subject=rules, names_required=True)
+    written = wishes(subject=rules, names_required=True)
 
     assert written == der.sequence(der.oid("2.5.4.3"), der.oid("2.5.4.5"), der.oid("2.5.29.17"))
 
@@ -173,7 +179,7 @@ def test_the_extended_key_usage_is_an_extension_request():
     usage = replace(usage, extended_key_usage_critical=True)
     extension = x509.ExtendedKeyUsage([x509.ObjectIdentifier(client)]).public_bytes()
 
-    written = attributes(usage=usage)
+    written = wishes(usage=usage)
 
     wanted = der.sequence(
         der.oid("2.5.29.37"), der.boolean(value=True), der.octet_string(extension)
@@ -181,3 +187,55 @@ def test_the_extended_key_usage_is_an_extension_request():
     assert written == der.sequence(
         der.sequence(der.oid("1.2.840.113549.1.9.14"), der.set_of(der.sequence(wanted)))
     )
+
+
+def test_the_template_says_what_the_whole_request_holds():
+    """RFC 9908 section 3.4: fixed attributes with their value, those to be supplied without."""
+    rules = SubjectRules(("CN",), (("O", "Example"), ("C", "CH")), ("CN", "O"), "free")
+    client = "1.3.6.1.5.5.7.3.2"
+    usage = replace(make_template().usage, extended_key_usage=(client,))
+    made = template(
+        key_types=frozenset({"ec-p256"}), subject=rules, names_required=True, usage=usage
+    )
+
+    written = request_template(made)
+
+    subject = der.sequence(
+        der.set_of(der.sequence(der.oid("2.5.4.10"), der.element(0x0C, b"Example"))),
+        der.set_of(der.sequence(der.oid("2.5.4.6"), der.element(0x13, b"CH"))),
+        der.set_of(der.sequence(der.oid("2.5.4.3"))),
+    )
+    value = x509.ExtendedKeyUsage([x509.ObjectIdentifier(client)]).public_bytes()
+    extensions = der.sequence(
+        der.sequence(der.oid("2.5.29.17")),
+        der.sequence(der.oid("2.5.29.37"), der.octet_string(value)),
+    )
+    asked = der.sequence(der.oid("1.2.840.113549.1.9.16.2.62"), der.set_of(extensions))
+    key = der.context(0, KEY_TYPES["ec-p256"].identifier)
+    assert written == der.sequence(der.integer(0), subject, key, der.context(1, asked))
+    whole = der.sequence(der.oid("1.2.840.113549.1.9.16.2.61"), der.set_of(written))
+    assert csr_attributes(made).endswith(whole)
+
+
+def test_an_rsa_size_is_told_by_a_modulus_of_that_size():
+    """RFC 9908 section 3.4: a placeholder, which is nobody's key."""
+    written = request_template(template(key_types=frozenset({"rsa-3072"})))
+
+    modulus = der.integer((1 << 3072) - 1)
+    assert modulus in written
+    der.check(written)
+
+
+def test_a_choice_of_keys_leaves_the_template_without_one():
+    """The single wishes name them all."""
+    made = template(key_types=frozenset({"ec-p256", "ed25519"}))
+
+    assert request_template(made) == der.sequence(der.integer(0), der.context(1, b""))
+
+
+def test_a_request_that_is_tied_to_its_session_has_a_password():
+    """RFC 7030 section 3.5: clients read there that they have to."""
+    rules = replace(make_template().est, possession_linking="required")
+
+    assert wishes(est=rules) == der.sequence(der.oid("1.2.840.113549.1.9.7"))
+    assert der.oid("1.2.840.113549.1.9.7") in request_template(template(est=rules))

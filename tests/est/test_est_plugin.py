@@ -52,7 +52,7 @@ def test_est_wants_tls():
     (service,) = plugin.register_services(FakeServer())
 
     assert ("est", Security.TLS) == (service.name, service.security)
-    assert 8 == len(service.routes)
+    assert 16 == len(service.routes)
 
 
 def test_the_urls_come_with_commands_that_can_be_filled_in():

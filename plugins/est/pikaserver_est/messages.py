@@ -1,16 +1,15 @@
-"""EST's octets to values and back: bodies in base64, certs-only answers, CSR attributes."""
+"""EST's octets to values and back: bodies in base64, certs-only answers."""
 
 import base64
 import binascii
+from collections.abc import Sequence
 
 from pikaserver.api.errors import MalformedRequest
 from pikaserver.api.issuance import CertificationRequest
-from pikaserver.api.templates import Template
 from pikaserver.asn1 import der
-from pikaserver.asn1.algorithms import KEY_TYPES
+from pikaserver.asn1.chains import read_certificates
 from pikaserver.asn1.cms import certificates_only
 from pikaserver.asn1.csr import read_csr, read_csr_text
-from pikaserver.asn1.elements import children
 
 BODY_LIMIT_OCTETS = 64 * 1024
 """A request is base64 of one CSR; the largest sensible one (ML-DSA-87) has 10 KiB."""
@@ -18,31 +17,16 @@ BODY_LIMIT_OCTETS = 64 * 1024
 CERTIFICATES_TYPE = "application/pkcs7-mime; smime-type=certs-only"
 REQUEST_TYPE = "application/pkcs10"
 ATTRIBUTES_TYPE = "application/csrattrs"
+CERTIFICATE_TYPE = "application/pkix-cert"
+PRIVATE_KEY_TYPE = "application/pkcs8"
+ENVELOPED_KEY_TYPE = "application/pkcs7-mime; smime-type=server-generated-key"
+CMC_TYPE = "application/pkcs7-mime"
+CMC_RESPONSE_TYPE = "application/pkcs7-mime; smime-type=CMC-response"
 
 _WHITE_SPACE = b" \t\r\n"
 _LINE_CHARACTERS = 64
 # These read base64 only in lines; strongSwan reads it only without any.
 _WRAPPING_CLIENTS = ("libest", "Cisco EST client")
-
-_EXTENSION_REQUEST = "1.2.840.113549.1.9.14"
-_SUBJECT_ALT_NAME = "2.5.29.17"
-_EXTENDED_KEY_USAGE = "2.5.29.37"
-_SUBJECT_ATTRIBUTES = {
-    "CN": "2.5.4.3",
-    "SN": "2.5.4.4",
-    "serialNumber": "2.5.4.5",
-    "C": "2.5.4.6",
-    "L": "2.5.4.7",
-    "ST": "2.5.4.8",
-    "street": "2.5.4.9",
-    "O": "2.5.4.10",
-    "OU": "2.5.4.11",
-    "title": "2.5.4.12",
-    "GN": "2.5.4.42",
-    "UID": "0.9.2342.19200300.100.1.1",
-    "DC": "0.9.2342.19200300.100.1.25",
-    "emailAddress": "1.2.840.113549.1.9.1",
-}
 
 
 def read_request(body: bytes) -> CertificationRequest:
@@ -57,13 +41,42 @@ def read_request(body: bytes) -> CertificationRequest:
     """
     if der.is_pem(body) or (body[:1] == b"\x30" and not body.isascii()):
         return read_csr_text(body)
+    return read_csr(read_base64(body, "a CSR"))
+
+
+def read_base64(body: bytes, what: str) -> bytes:
+    """Return the octets of a body in base64, however it is broken into lines.
+
+    Raises:
+        MalformedRequest: it is empty, or no base64.
+    """
     text = body.translate(None, _WHITE_SPACE)
     if not text:
-        raise MalformedRequest("expected a CSR in base64, found an empty body")
+        raise MalformedRequest(f"expected {what} in base64, found an empty body")
     try:
-        return read_csr(base64.b64decode(text, validate=True))
+        return base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise MalformedRequest("expected a CSR in base64 (RFC 8951 section 3)") from None
+        raise MalformedRequest(f"expected {what} in base64 (RFC 8951 section 3)") from None
+
+
+def read_octets(body: bytes) -> bytes:
+    """Return the octets of a body that is base64, or DER as it is.
+
+    Raises:
+        MalformedRequest: it is neither.
+    """
+    return read_base64(body, "a message") if body.isascii() else body
+
+
+def read_certificates_of(body: bytes) -> list[bytes]:
+    """Return the certificates (DER) of a body: PEM, plain DER, or DER in base64.
+
+    Raises:
+        MalformedRequest: it is none of these.
+    """
+    if der.is_pem(body) or not body.isascii():
+        return read_certificates(body)
+    return read_certificates(read_base64(body, "a certificate"))
 
 
 def write_certificates(*certificates: bytes) -> bytes:
@@ -80,42 +93,16 @@ def write_body(octets: bytes, user_agent: str) -> bytes:
     return b"".join(text[at : at + _LINE_CHARACTERS] + b"\n" for at in lines)
 
 
-def csr_attributes(template: Template) -> bytes | None:
-    """Return CsrAttrs (RFC 8951 section 3.5) for a template, ``None`` if it asks for nothing.
-
-    Listed are the keys that it takes, the attributes and names that the client has to
-    supply, and the extended key usage.  Several kinds of keys mean: any one of them.
-    """
-    wanted = [_key_attribute(name) for name in sorted(template.key_types) if name in KEY_TYPES]
-    fixed = {name for name, _ in template.subject.fixed}
-    wanted += [
-        der.oid(_SUBJECT_ATTRIBUTES[name])
-        for name in template.subject.required
-        if name in _SUBJECT_ATTRIBUTES and name not in fixed
-    ]
-    if template.names_required:
-        wanted.append(der.oid(_SUBJECT_ALT_NAME))
-    if template.usage.extended_key_usage:
-        wanted.append(_extension_request(template))
-    return der.sequence(*wanted) if wanted else None
-
-
-def _key_attribute(key_type: str) -> bytes:
-    """Return the algorithm's OID, with what RFC 9908 section 3.2 says of curve and size."""
-    identifier = KEY_TYPES[key_type].identifier
-    algorithm, *parameters = (identifier[part.at : part.end] for part in children(identifier))
-    if key_type.startswith("rsa-"):
-        parameters = [der.integer(int(key_type.removeprefix("rsa-")))]
-    if not parameters:
-        return algorithm
-    return der.sequence(algorithm, der.set_of(*parameters))
-
-
-def _extension_request(template: Template) -> bytes:
-    """Return extensionRequest with one value, which is Extensions (RFC 2985 section 5.4.2)."""
-    usages = (der.oid(usage) for usage in template.usage.extended_key_usage)
-    critical = [der.boolean(value=True)] if template.usage.extended_key_usage_critical else []
-    extension = der.sequence(
-        der.oid(_EXTENDED_KEY_USAGE), *critical, der.octet_string(der.sequence(*usages))
-    )
-    return der.sequence(der.oid(_EXTENSION_REQUEST), der.set_of(der.sequence(extension)))
+def write_parts(parts: Sequence[tuple[str, bytes]], boundary: str, user_agent: str) -> bytes:
+    """Return multipart/mixed (RFC 2046 section 5.1.3) with each part in base64."""
+    lines: list[bytes] = []
+    for content_type, octets in parts:
+        lines += [
+            b"--" + boundary.encode("ascii"),
+            b"Content-Type: " + content_type.encode("ascii"),
+            b"Content-Transfer-Encoding: base64",
+            b"",
+            write_body(octets, user_agent).rstrip(b"\n"),
+        ]
+    lines += [b"--" + boundary.encode("ascii") + b"--", b""]
+    return b"\r\n".join(lines)

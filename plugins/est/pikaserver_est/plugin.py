@@ -1,18 +1,25 @@
-"""EST (RFC 7030 with RFC 8951): its hooks and settings."""
+"""EST (RFC 7030 with RFC 8951): its hooks."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from datetime import timedelta
+
+import click
+from pydantic import BaseModel
 
 from pikaserver.api.hooks import hookimpl
+from pikaserver.api.operations import Job
 from pikaserver.api.server import Server
+from pikaserver.api.storage import Migrations
 from pikaserver.api.web import Route, Security, Service, ServiceUrl
+from pikaserver_est import storage
+from pikaserver_est.answers import ErrorAnswer
+from pikaserver_est.commands import est
+from pikaserver_est.enrolling import SimpleEnroll, SimpleReenroll
+from pikaserver_est.full_cmc import FullCmc
 from pikaserver_est.messages import BODY_LIMIT_OCTETS
-from pikaserver_est.resources import (
-    CaCertificates,
-    CsrAttributes,
-    ErrorAnswer,
-    SimpleEnroll,
-    SimpleReenroll,
-)
+from pikaserver_est.resources import CaCertificates, CsrAttributes, RenewalInfo
+from pikaserver_est.revoking import SimpleRevoke
+from pikaserver_est.server_keys import ServerKeyGen
+from pikaserver_est.settings import EstSettings
 
 SERVICE = "est"
 PATH = "/.well-known/est"
@@ -44,23 +51,22 @@ _STRONGSWAN = (
 )
 
 
-class EstSettings(BaseModel):
-    """``[plugins.est]``."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, alias_generator=lambda name: name.replace("_", "-")
-    )
-
-    default_template: str = Field(default="device", min_length=1, max_length=100)
-    """The template of the paths without a label."""
-    realm: str = Field(default="pikaserver", pattern=r"^[ !#-\[\]-~]{1,100}$")
-    """What clients show to people when they ask for user and code."""
-
-
 @hookimpl
 def register_settings() -> type[BaseModel]:
     """See ``pikaserver.hookspecs``."""
     return EstSettings
+
+
+@hookimpl
+def register_migrations() -> Migrations:
+    """See ``pikaserver.hookspecs``."""
+    return Migrations("est", "pikaserver_est.migrations", storage.metadata)
+
+
+@hookimpl
+def register_commands() -> list[click.Command]:
+    """Offer ``est key``."""
+    return [est]
 
 
 @hookimpl
@@ -73,13 +79,30 @@ def register_services(server: Server) -> list[Service]:
         "csrattrs": CsrAttributes(server, template),
         "simpleenroll": SimpleEnroll(server, template),
         "simplereenroll": SimpleReenroll(server),
+        "serverkeygen": ServerKeyGen(server, template),
+        "fullcmc": FullCmc(server, template),
+        "simplerevoke": SimpleRevoke(server),
+        "renewal": RenewalInfo(server),
     }
     routes = [
-        Route(f"{base}/{operation}", resource)
+        Route(f"{prefix}{base}/{operation}", resource)
+        for prefix in ("", *settings.path_prefixes)
         for base in (PATH, f"{PATH}/{{label}}")
         for operation, resource in resources.items()
     ]
     return [Service(SERVICE, Security.TLS, routes, ErrorAnswer(settings.realm), BODY_LIMIT_OCTETS)]
+
+
+@hookimpl
+def register_jobs(server: Server) -> list[Job]:
+    """Forget generated keys whose requests were never approved."""
+    keep = timedelta(days=server.settings(EstSettings).keep_keys_days)
+
+    def sweep() -> None:
+        with server.database.transaction() as connection:
+            storage.forget_older(connection, server.clock() - keep)
+
+    return [Job("est-generated-keys", timedelta(hours=1), sweep)]
 
 
 @hookimpl

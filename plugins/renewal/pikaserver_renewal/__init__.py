@@ -1,0 +1,1 @@
+"""When certificates should be renewed, asked over HTTPS."""
