@@ -1,0 +1,1 @@
+"""Configuration profiles for Apple devices (.mobileconfig)."""

@@ -1,0 +1,1 @@
+"""How a SCEP client without a certificate proves its right to ask."""

@@ -1,0 +1,1 @@
+"""Microsoft Intune: its service says which device may have a certificate."""
