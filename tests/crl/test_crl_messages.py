@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pikaserver.api.errors import MalformedRequest
 from pikaserver.asn1.serials import read_serial, write_serial
-from pikaserver_crl.messages import FileName, read_file_name
+from pikaserver_crl.messages import FileName, read_crl_name, read_file_name
 
 FORMS = ("crl", "crl.pem", "pem")
 
@@ -50,6 +50,27 @@ def test_file_names_that_certificates_carry_are_read_again(authority, generation
     assert FileName(authority, generation, form) == read_file_name(
         f"{authority}{number}.{form}", *FORMS
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("line.crl", FileName("line", None, "crl")),
+        ("line-delta.crl", FileName("line", None, "crl", "delta")),
+        ("line-12.crl.pem", FileName("line", None, "crl.pem", "shard-12")),
+        ("line.g2-delta.pem", FileName("line", 2, "pem", "delta")),
+        ("line.g2-3.crl", FileName("line", 2, "crl", "shard-3")),
+        ("line-1.crl", FileName("line-1", None, "crl")),
+        ("line-1-1.crl", FileName("line-1", None, "crl", "shard-1")),
+        ("line-0.crl", FileName("line-0", None, "crl")),
+        ("line-01.crl", FileName("line-01", None, "crl")),
+        ("-delta.crl", FileName("-delta", None, "crl")),
+        ("line.crt", None),
+    ],
+)
+def test_the_name_of_a_crl_has_its_part(text, file):
+    """An authority that is called so goes before a part of another one."""
+    assert file == read_crl_name(text, ["line", "line-1"])
 
 
 @given(st.text(max_size=60))

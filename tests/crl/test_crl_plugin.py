@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pikaserver.api.operations import HealthState
 from pikaserver.api.web import Security
 from pikaserver_crl import plugin
+from pikaserver_crl.freshness import Freshness
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,46 @@ def test_a_stale_crl_is_named(server):
     assert "the CRL of issuing.g1 is stale since 2026-01-03 12:00 UTC" == health.detail
 
 
+def test_a_crl_that_ends_soon_is_told_before_it_dies(server):
+    """By an event, once for each CRL, and by the health check until a newer one came."""
+    (check,) = plugin.register_health_checks(server)
+    freshness = Freshness(server)
+    server.clock.advance(timedelta(hours=18))
+    freshness.warn()
+    assert (HealthState.OK, []) == (check.check().state, server.events)
+    server.crls.issue("root")
+
+    server.clock.advance(timedelta(seconds=1))
+    for _ in range(2):
+        freshness.warn()
+
+    (alarm,) = server.events
+    text = "the CRL of issuing.g1 ends at 2026-01-03 12:00 UTC, and no newer one came"
+    assert ("crl.ending", text) == (alarm.name, alarm.text)
+    assert {"authority": "issuing", "scope": "full"} == alarm.fields
+    assert (HealthState.DEGRADED, text) == (check.check().state, check.check().detail)
+    server.crls.issue("issuing")
+    assert HealthState.OK is check.check().state
+    server.clock.advance(timedelta(hours=19))
+    freshness.warn()
+    assert ["issuing", "root", "issuing"] == [one.fields["authority"] for one in server.events]
+
+
+def test_a_crl_whose_next_one_comes_late_by_design_is_no_alarm(server):
+    """Every 23 hours, for 24 hours: half of the last hour has to be over."""
+    server.crls.every = timedelta(hours=23)
+    server.crls.issue_due()
+    freshness = Freshness(server)
+
+    server.clock.advance(timedelta(hours=23, minutes=29))
+    freshness.warn()
+    assert [] == server.events
+
+    server.clock.advance(timedelta(minutes=2))
+    freshness.warn()
+    assert 2 == len(server.events)
+
+
 def test_a_missing_crl_is_named(server):
     """An authority that never signed one."""
     (check,) = plugin.register_health_checks(server)
@@ -95,6 +136,6 @@ def test_the_metric_counts_down_and_goes_below_zero(server):
 
     assert ("pikaserver_crl_next_update_seconds", "gauge") == (metric.name, metric.kind)
     assert {
-        (("authority", "root"), ("generation", "1")): 86_400.0,
-        (("authority", "issuing"), ("generation", "1")): -10.0,
+        (("authority", "root"), ("generation", "1"), ("scope", "full")): 86_400.0,
+        (("authority", "issuing"), ("generation", "1"), ("scope", "full")): -10.0,
     } == values

@@ -1,17 +1,18 @@
 """CRLs, CA certificates and chains over HTTP."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
 
 from pikaserver.api.certificates import Revocation, RevocationReason
+from pikaserver.api.crls import CrlRecord
 from pikaserver.asn1.cms import read_certificates_only
 from pikaserver.asn1.der import read_pem
 from pikaserver.testing.client import ServiceClient
 from pikaserver.testing.fake_server import FakeServer
 from pikaserver_crl import plugin
-from pikaserver_crl.resources import PemForms
 
 CRL_TYPE = "application/pkix-crl"
 PEM_TYPE = "application/x-pem-file"
@@ -43,14 +44,19 @@ def test_a_crl_is_served_in_pem(client, name):
     assert [client.get("/crl/issuing.crl").content] == read_pem(answer.content, "X509 CRL")
 
 
-def test_all_who_download_it_in_pem_share_one_copy(server):
+def test_a_large_one_is_sent_piece_by_piece(server):
     """A thousand slow clients of a large CRL must not take a thousand times its memory."""
-    forms = PemForms()
-    first, again = (forms.of(server.crls.latest("issuing")) for _ in range(2))
-    server.crls.issue("issuing")
+    newest = server.crls.latest("issuing")
+    pieces = [b"x" * 100_000] * 50
+    content = SimpleNamespace(size=5_000_000, pieces=lambda: iter(pieces))
+    server.crls.latest = lambda *_: CrlRecord(newest.summary, content)
+    client = ServiceClient(*plugin.register_services(server), tls=False)
 
-    assert first is again
-    assert first != forms.of(server.crls.latest("issuing"))
+    der, pem = client.get("/crl/issuing.crl"), client.get("/crl/issuing.pem")
+
+    assert b"".join(pieces) == der.content
+    assert [der.content] == read_pem(pem.content, "X509 CRL")
+    assert len(pem.content) == int(pem.headers["content-length"])
 
 
 def test_each_key_has_its_own_crl(client, server):

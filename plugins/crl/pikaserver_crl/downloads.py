@@ -1,16 +1,23 @@
 """One way to answer a file over HTTP: validators, caching, nothing sent twice (RFC 9110)."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 import falcon
 
+from pikaserver_crl.forward_file import ForwardFile
+
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file; ``tag`` changes when its octets do, ``max_age`` is in seconds."""
+    """A file; ``tag`` changes when its octets do, ``max_age`` is in seconds.
 
-    octets: bytes
+    It is read as it is sent: a large CRL is never in memory as a whole.
+    """
+
+    pieces: Callable[[], Iterator[bytes]]
+    size: int
     content_type: str
     tag: str
     modified: datetime
@@ -26,7 +33,7 @@ def answer(request: falcon.Request, response: falcon.Response, download: Downloa
         response.status = falcon.HTTP_NOT_MODIFIED
         return
     response.content_type = download.content_type
-    response.data = download.octets
+    response.set_stream(ForwardFile(download.pieces(), download.size), download.size)
 
 
 def _has_it(request: falcon.Request, download: Download) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from pikaserver.api.certificates import CrlSummary
-from pikaserver.api.operations import Health, HealthState, Sample
+from pikaserver.api.crls import FULL_CRL, CrlSummary
+from pikaserver.api.operations import Alarm, Health, HealthState, Sample
 from pikaserver.api.server import Server
 
 
@@ -13,15 +13,16 @@ class Freshness:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._warned: dict[tuple[str, int, str], int] = {}
 
     def check(self) -> Health:
-        """Say which CRLs are missing or past their next update.
+        """Say which CRLs are missing, past their next update, or soon will be.
 
         It is never worse than degraded: a node that is taken out of service for a stale CRL
         could not even serve the others.
         """
         summaries = self._server.crls.summaries()
-        faults = [*self._missing(summaries), *_stale(summaries, self._server.clock())]
+        faults = [*self._missing(summaries), *_faults(summaries, self._server.clock())]
         if faults:
             return Health(HealthState.DEGRADED, "; ".join(faults))
         return Health(HealthState.OK, f"{len(summaries)} CRLs are fresh")
@@ -32,10 +33,25 @@ class Freshness:
         return [
             Sample(
                 (summary.next_update - now).total_seconds(),
-                (("authority", summary.authority), ("generation", str(summary.generation))),
+                (
+                    ("authority", summary.authority),
+                    ("generation", str(summary.generation)),
+                    ("scope", summary.scope),
+                ),
             )
             for summary in self._server.crls.summaries()
         ]
+
+    def warn(self) -> None:
+        """Announce, once for each CRL, that it ends soon and no newer one came."""
+        now = self._server.clock()
+        for summary in self._server.crls.summaries():
+            place = (summary.authority, summary.generation, summary.scope)
+            if not _ends_soon(summary, now) or self._warned.get(place) == summary.number:
+                continue
+            self._warned[place] = summary.number
+            fields = {"authority": summary.authority, "scope": summary.scope}
+            self._server.announce(Alarm("crl.ending", _ending(summary), fields))
 
     def _missing(self, summaries: Sequence[CrlSummary]) -> Iterator[str]:
         there = {(summary.authority, summary.generation) for summary in summaries}
@@ -47,8 +63,31 @@ class Freshness:
                     yield f"{name} has no CRL yet"
 
 
-def _stale(summaries: Sequence[CrlSummary], now: datetime) -> Iterator[str]:
+def _faults(summaries: Sequence[CrlSummary], now: datetime) -> Iterator[str]:
     for summary in summaries:
         if summary.next_update < now:
-            name = f"{summary.authority}.g{summary.generation}"
-            yield f"the CRL of {name} is stale since {summary.next_update:%Y-%m-%d %H:%M} UTC"
+            since = f"{summary.next_update:%Y-%m-%d %H:%M} UTC"
+            yield f"the CRL of {_name(summary)} is stale since {since}"
+        elif _ends_soon(summary, now):
+            yield _ending(summary)
+
+
+def _ends_soon(summary: CrlSummary, now: datetime) -> bool:
+    """Tell whether less than a quarter of its life is left, and the next one is overdue.
+
+    Where the next one comes late by design, half of the time between has to be over, too.
+    """
+    soon = (summary.next_update - summary.this_update) / 4
+    if summary.due_at is not None:
+        soon = min(soon, (summary.next_update - summary.due_at) / 2)
+    return summary.next_update - now < soon
+
+
+def _ending(summary: CrlSummary) -> str:
+    ends = f"{summary.next_update:%Y-%m-%d %H:%M} UTC"
+    return f"the CRL of {_name(summary)} ends at {ends}, and no newer one came"
+
+
+def _name(summary: CrlSummary) -> str:
+    part = "" if summary.scope == FULL_CRL else f"-{summary.scope}"
+    return f"{summary.authority}.g{summary.generation}{part}"

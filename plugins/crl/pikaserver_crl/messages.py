@@ -1,16 +1,18 @@
 """What the CRL plugin reads from paths and writes as JSON: file names, serials, records."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pikaserver.api.certificates import CertificateRecord, CertificateStatus
+from pikaserver.api.crls import DELTA_CRL, FULL_CRL, shard_scope
 from pikaserver.asn1.serials import write_serial
 
 _SERIAL = re.compile(r"(?:0[xX])?([0-9A-Fa-f]+(?::[0-9A-Fa-f]+)*)", re.ASCII)
 _SERIAL_DIGITS = 40
 _PATH_LIMIT = 100
+_PART = re.compile(r"(.+)-(delta|[1-9][0-9]{0,3})", re.ASCII)
 _GENERATION = re.compile(r"(.+)\.g([1-9][0-9]{0,5})", re.ASCII)
 
 _STATUS_WORDS = {
@@ -26,11 +28,15 @@ NOT_FOUND = "not found"
 
 @dataclass(frozen=True, slots=True)
 class FileName:
-    """``issuing.g2.crl``: an authority, one of its generations or the current one, a form."""
+    """``issuing.g2.crl``: an authority, one of its generations or the current one, a form.
+
+    ``scope`` is that of a CRL: ``issuing.g2-delta.crl``, ``issuing.g2-3.crl``.
+    """
 
     authority: str
     generation: int | None
     form: str
+    scope: str = FULL_CRL
 
 
 def read_file_name(text: str, *forms: str) -> FileName | None:
@@ -47,6 +53,25 @@ def read_file_name(text: str, *forms: str) -> FileName | None:
                 return FileName(numbered[1], int(numbered[2]), form)
             return FileName(stem, None, form) if stem else None
     return None
+
+
+def read_crl_name(text: str, authorities: Collection[str]) -> FileName | None:
+    """Take the file name of a CRL apart; ``None`` when it is none.
+
+    Authorities that are there go before parts: ``line-1.crl`` is the authority ``line-1``'s
+    where there is one, else the first shard of ``line``.
+    """
+    file = read_file_name(text, "crl", "crl.pem", "pem")
+    if file is None or file.authority in authorities:
+        return file
+    part = _PART.fullmatch(file.authority)
+    if part is None:
+        return file
+    whole = read_file_name(f"{part[1]}.crl", "crl")
+    if whole is None:
+        return file
+    scope = DELTA_CRL if part[2] == DELTA_CRL else shard_scope(int(part[2]))
+    return replace(whole, form=file.form, scope=scope)
 
 
 def status_of(record: CertificateRecord) -> Mapping[str, object]:

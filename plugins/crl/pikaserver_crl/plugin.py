@@ -10,7 +10,7 @@ from pikaserver.api.server import Server
 from pikaserver.api.web import Route, Security, Service, ServiceUrl
 from pikaserver_crl.freshness import Freshness
 from pikaserver_crl.records import Expired, RequestDownload, Status
-from pikaserver_crl.resources import AuthorityFile, ChainDownload, CrlDownload, CrlFile, PemForms
+from pikaserver_crl.resources import AuthorityFile, ChainDownload, CrlDownload, CrlFile
 
 SERVICE = "crl"
 
@@ -45,12 +45,11 @@ def register_services(server: Server) -> list[Service]:
     """Offer the files; all are signed or public, so plain HTTP is enough."""
     settings = server.settings(CrlSettings)
     name, max_age = settings.default_authority, settings.max_age
-    pem_forms = PemForms()
     routes = [
-        Route("/crl/{name}", CrlFile(server, max_age, pem_forms)),
+        Route("/crl/{name}", CrlFile(server, max_age)),
         Route("/ca/{name}", AuthorityFile(server)),
         Route("/downloads/chain", ChainDownload(server, name, settings.chain_also)),
-        Route("/downloads/crl", CrlDownload(server, name, max_age, pem_forms)),
+        Route("/downloads/crl", CrlDownload(server, name, max_age)),
         Route("/status/{serial}", Status(server)),
         Route("/expired", Expired(server, settings.expiry_days)),
         Route(
@@ -86,9 +85,11 @@ def register_service_urls(server: Server) -> list[ServiceUrl]:
 @hookimpl
 def register_jobs(server: Server) -> list[Job]:
     """Sign the CRLs whose time has come, and at once after a revocation."""
+    freshness = Freshness(server)
 
     def issue_due() -> None:
         server.crls.issue_due()
+        freshness.warn()
 
     every = timedelta(seconds=server.settings(CrlSettings).check_every)
     return [Job("crl", every, issue_due)]

@@ -1,16 +1,18 @@
 """CRLs, CA certificates and chains over plain HTTP (RFC 5280 section 4.2.1.13, RFC 4387)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import falcon
 from cryptography import x509
 
-from pikaserver.api.certificates import Authorities, AuthorityRecord, CrlRecord, Generation
+from pikaserver.api.certificates import Authorities, AuthorityRecord, Generation
+from pikaserver.api.crls import FULL_CRL, CrlContent, CrlRecord
 from pikaserver.api.errors import NotFound
 from pikaserver.api.server import Server
 from pikaserver.asn1.cms import certificates_only
-from pikaserver.asn1.der import write_pem
+from pikaserver.asn1.der import pem_pieces, pem_size, write_pem
 from pikaserver_crl import messages
 from pikaserver_crl.downloads import Download, answer
 
@@ -18,44 +20,28 @@ CERTIFICATE_MAX_AGE = 3600
 """Seconds that a CA certificate may be kept: it changes rarely and never in a hurry."""
 
 _PEM = "application/x-pem-file"
-
-
-class PemForms:
-    """The newest CRL of each key in PEM: written once, shared by all who download it."""
-
-    def __init__(self) -> None:
-        self._written: dict[tuple[str, int], tuple[int, bytes]] = {}
-
-    def of(self, record: CrlRecord) -> bytes:
-        """Return a CRL in PEM."""
-        key = (record.authority, record.generation)
-        number, octets = self._written.get(key, (None, b""))
-        if number != record.number:
-            octets = write_pem("X509 CRL", record.crl)
-            self._written[key] = (record.number, octets)
-        return octets
+_LABEL = "X509 CRL"
 
 
 class CrlFile:
-    """``/crl/<authority>[.g<N>].crl``, and the same in PEM.
+    """``/crl/<authority>[.g<N>][-delta|-<shard>].crl``, and the same in PEM.
 
-    With ``.g<N>`` it is the CRL of that key, as certificates name it, else that of the
-    current one.
+    With ``.g<N>`` it is a CRL of that key, as certificates name it, else of the current one.
+    An authority whose own name ends like a shard's is found before the shard.
     """
 
-    def __init__(self, server: Server, max_age: int, pem_forms: PemForms) -> None:
+    def __init__(self, server: Server, max_age: int) -> None:
         self._server = server
         self._max_age = max_age
-        self._pem_forms = pem_forms
 
     def on_get(self, request: falcon.Request, response: falcon.Response, name: str) -> None:
         """Answer the newest CRL."""
-        file = messages.read_file_name(name, "crl", "crl.pem", "pem")
+        file = messages.read_crl_name(name, self._server.authorities.names())
         if file is None:
             raise NotFound(f"no CRL {name!r} here")
-        record = self._server.crls.latest(file.authority, file.generation)
-        pem = None if file.form == "crl" else self._pem_forms.of(record)
-        answer(request, response, crl_download(self._server, record, self._max_age, pem))
+        record = self._server.crls.latest(file.authority, file.generation, file.scope)
+        pem = file.form != "crl"
+        answer(request, response, crl_download(self._server, record, self._max_age, pem=pem))
 
 
 class AuthorityFile:
@@ -114,20 +100,16 @@ class ChainDownload:
 class CrlDownload:
     """``/downloads/crl``: the default authority's CRL in PEM, as servers' settings want it."""
 
-    def __init__(
-        self, server: Server, authority: str | None, max_age: int, pem_forms: PemForms
-    ) -> None:
+    def __init__(self, server: Server, authority: str | None, max_age: int) -> None:
         self._server = server
         self._authority = authority
         self._max_age = max_age
-        self._pem_forms = pem_forms
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer the CRL."""
         name = self._authority or default_authority(self._server.authorities)
         record = self._server.crls.latest(name)
-        pem = self._pem_forms.of(record)
-        answer(request, response, crl_download(self._server, record, self._max_age, pem))
+        answer(request, response, crl_download(self._server, record, self._max_age, pem=True))
 
 
 def default_authority(authorities: Authorities) -> str:
@@ -150,16 +132,24 @@ def default_authority(authorities: Authorities) -> str:
     return found.get(True) or found[False]
 
 
-def crl_download(server: Server, record: CrlRecord, max_age: int, pem: bytes | None) -> Download:
+def crl_download(server: Server, record: CrlRecord, max_age: int, *, pem: bool) -> Download:
     """Return a CRL, or its form in PEM; caches may keep it until the next one, within bounds."""
     left = int((record.next_update - server.clock()).total_seconds())
+    scope = "" if record.scope == FULL_CRL else f"-{record.scope}"
+    content = record.content
     return Download(
-        octets=pem or record.crl,
+        pieces=partial(_crl_pem, content) if pem else content.pieces,
+        size=pem_size(_LABEL, content.size) if pem else content.size,
         content_type=_PEM if pem else "application/pkix-crl",
-        tag=f"{record.authority}.g{record.generation}.{record.number}{'.pem' if pem else ''}",
+        tag=f"{record.authority}.g{record.generation}{scope}.{record.number}"
+        + (".pem" if pem else ""),
         modified=record.this_update,
         max_age=max(0, min(left, max_age)),
     )
+
+
+def _crl_pem(content: CrlContent) -> Iterator[bytes]:
+    return pem_pieces(_LABEL, content.pieces())
 
 
 def _generation(authority: AuthorityRecord, number: int | None) -> Generation:
@@ -171,7 +161,8 @@ def _generation(authority: AuthorityRecord, number: int | None) -> Generation:
 
 def _ca_download(generation: Generation, content_type: str, octets: bytes) -> Download:
     return Download(
-        octets=octets,
+        pieces=lambda: iter([octets]),
+        size=len(octets),
         content_type=content_type,
         tag=hashlib.sha256(octets).hexdigest(),
         modified=x509.load_der_x509_certificate(generation.certificate).not_valid_before_utc,
