@@ -1,0 +1,1 @@
+"""Time-stamps (RFC 3161, RFC 5816), and those of Authenticode."""
