@@ -1,0 +1,1 @@
+"""Publishers: files, HTTP, S3 buckets, LDAP directories and MQTT brokers."""
