@@ -18,7 +18,8 @@ from pikaserver.api.certificates import (
     RevocationReason,
 )
 from pikaserver.storage import audit
-from pikaserver.storage.tables import certificate, enrollment_code
+from pikaserver.storage.code_table import enrollment_code
+from pikaserver.storage.tables import certificate
 from pikaserver.testing.servers import ServerProcess, free_port, running_server
 from tests.faults.load import Load, opened
 
@@ -26,7 +27,7 @@ DEVICES = 300
 ROUNDS = int(os.environ.get("PIKASERVER_TEST_KILLS", "4"))
 """A release is tested with 50."""
 USES = 1_000_000
-RESTART_SECONDS = 10
+RESTART_SECONDS = 30
 FIRST_STARTS = 5
 FIRST_START_SECONDS = 1.6
 REVOKERS = 8

@@ -14,7 +14,7 @@ from tests.faults.load import PATH, Load, count, request
 HALF_REQUESTS = 400
 ADDRESSES = 20
 PATIENCE_SECONDS = 10
-GOOD_SECONDS = 5
+GOOD_SECONDS = 20
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.fuzz.cbor_mutation import CborMutator
 from tests.fuzz.mutation import Mutator
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.target import Target
+from tests.fuzz.targets import TARGETS
 
 SECONDS_PER_64_KIB = 1.0
 
@@ -57,7 +59,10 @@ def run(name: str, seconds: float, seed: int) -> Iterator[Finding | int]:
     """Yield each finding, one per kind of error, and at last the number of inputs."""
     target, number, seen = TARGETS[name], 0, set[str]()
     corpus = target.seeds()
-    mutator = Mutator(corpus, target.words, is_der=target.is_der, seed=seed)
+    if target.is_cbor:
+        mutator: CborMutator | Mutator = CborMutator(corpus, seed)
+    else:
+        mutator = Mutator(corpus, target.words, is_der=target.is_der, seed=seed)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         octets = corpus[number] if number < len(corpus) else mutator.next()

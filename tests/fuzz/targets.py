@@ -3,11 +3,14 @@
 import base64
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 
-from pikaserver.api.errors import ConfigurationError, MalformedRequest, RequestRejected
+from pikaserver.api.errors import (
+    ConfigurationError,
+    MalformedRequest,
+    RequestRejected,
+)
 from pikaserver.api.signing import KeyReference
 from pikaserver.api.web import ClientConnection, TlsSession
 from pikaserver.asn1 import serials
@@ -32,22 +35,12 @@ from pikaserver.web.strict import ChunkedBody, RequestRefused, read_head
 from pikaserver_crl.messages import read_file_name
 from pikaserver_est.messages import read_request
 from tests.fuzz import seeds
+from tests.fuzz.agent_targets import AGENT_TARGETS
+from tests.fuzz.host_targets import HOST_TARGETS
+from tests.fuzz.ocsp_targets import OCSP_TARGETS
 from tests.fuzz.road import walk
-
-
-@dataclass(frozen=True)
-class Target:
-    """One parser; whatever it raises beside ``refusals`` is a bug, and so is being slow.
-
-    Slow may be what only those can write who own the host: its settings, files of keys.
-    """
-
-    parse: Callable[[bytes], object]
-    refusals: tuple[type[Exception], ...]
-    seeds: Callable[[], list[bytes]]
-    words: tuple[bytes, ...] = ()
-    is_der: bool = False
-    is_trusted: bool = False
+from tests.fuzz.service_targets import SERVICE_TARGETS
+from tests.fuzz.target import Target
 
 
 def _text(parse: Callable[[str], object]) -> Callable[[bytes], object]:
@@ -202,6 +195,8 @@ _HTTP_WORDS = (
 )
 
 TARGETS: Mapping[str, Target] = {
+    **OCSP_TARGETS,
+    **SERVICE_TARGETS,
     "der": Target(check, MALFORMED, seeds.requests, _DER_WORDS, is_der=True),
     "csr": Target(_csr, MALFORMED, seeds.requests, _DER_WORDS, is_der=True),
     "csr-text": Target(read_csr_text, MALFORMED, seeds.pems, (b"-----BEGIN ", b"-----", b"=")),
@@ -290,4 +285,6 @@ TARGETS: Mapping[str, Target] = {
     ),
     "duration": Target(_text(_duration), REJECTED, _texts("duration"), _TEXT_WORDS),
     "file-name": Target(_text(_file_name), (), _texts("file-name"), _TEXT_WORDS),
+    **AGENT_TARGETS,
+    **HOST_TARGETS,
 }

@@ -9,7 +9,8 @@ from falcon.testing import Result
 from sqlalchemy import func, select
 
 from pikaserver.server import PkiServer, items
-from pikaserver.storage.tables import audit_record, certificate, enrollment_code
+from pikaserver.storage.code_table import enrollment_code
+from pikaserver.storage.tables import audit_record, certificate
 from pikaserver.testing.client import ServiceClient
 from pikaserver.testing.servers import make_server
 

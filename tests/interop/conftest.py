@@ -25,6 +25,7 @@ from pikaserver.web.listeners import WebListener, WebListenerSettings
 from pikaserver.web.tls import TlsSettings
 from pikaserver.web.tls_contexts import TlsIdentity
 from pikaserver_crl.plugin import register_services as crl_services
+from pikaserver_est import storage as est_storage
 from pikaserver_est.plugin import register_services as est_services
 
 
@@ -57,11 +58,13 @@ class EstServer:
 def est_server(tmp_path) -> Iterator[EstServer]:
     """Serve EST over TLS and CRLs in clear, with certificates of now."""
     fake = FakeServer(clock=FrozenClock(system_clock().replace(microsecond=0)))
+    with fake.database.transaction() as connection:
+        est_storage.metadata.create_all(connection)
     fake.crls.issue_due()
     trust = tmp_path / "root.pem"
     trust.write_bytes(_pem(fake.authorities.keys["root"][0].certificate))
     issuing = fake.authorities.keys["issuing"][0]
-    tls = TlsSettings(lambda: _identity(fake), lambda: [issuing.certificate])
+    tls = TlsSettings(lambda: identity_of(fake), lambda: [issuing.certificate])
     devices = _listener(fake, "devices", est_services(fake), tls)
     public = _listener(fake, "public", crl_services(fake), None)
     try:
@@ -83,7 +86,7 @@ def _listener(fake, name, services, tls):
     return listener
 
 
-def _identity(fake):
+def identity_of(fake):
     key = throw_away_key(CountedEntropy("tls"))
     issuing = fake.authorities.keys["issuing"][0]
     now = fake.clock()
