@@ -3,7 +3,6 @@
 import argparse
 import os
 import platform
-import resource
 import sqlite3
 import tempfile
 import time
@@ -92,15 +91,19 @@ def cpu_seconds(pid: int) -> float:
 
 def memory_mib(pid: int) -> float:
     """Return the resident memory of a process."""
+    return _status_mib(pid, "VmRSS:")
+
+
+def peak_memory_mib(pid: int) -> float:
+    """Return the most memory that a process ever had; getrusage would count its parent's, too."""
+    return _status_mib(pid, "VmHWM:")
+
+
+def _status_mib(pid: int, name: str) -> float:
     for line in _lines(f"/proc/{pid}/status"):
-        if line.startswith("VmRSS:"):
+        if line.startswith(name):
             return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def peak_memory_mib() -> float:
-    """Return the most memory that this process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return 0.0  # it has ended
 
 
 def percentile(values: Sequence[float], part: float) -> float:

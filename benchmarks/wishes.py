@@ -25,12 +25,13 @@ def _csr(number: int) -> bytes:
     return signed.public_bytes(Encoding.DER)
 
 
-def enrollment(csr: bytes, host: str, user: str, code: str) -> bytes:
-    """Return the octets of ``POST /.well-known/est/simpleenroll`` with an enrolment code."""
+def enrollment(csr: bytes, host: str, user: str, code: str, template: str = "") -> bytes:
+    """Return the octets of ``POST .../simpleenroll`` with an enrolment code of a template."""
+    label = f"{template}/" if template else ""
     body = base64.b64encode(csr)
     credentials = base64.b64encode(f"{user}:{code}".encode())
     head = (
-        f"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: {host}\r\n"
+        f"POST /.well-known/est/{label}simpleenroll HTTP/1.1\r\nHost: {host}\r\n"
         f"Content-Type: application/pkcs10\r\nContent-Length: {len(body)}\r\n"
         f"Authorization: Basic {credentials.decode()}\r\n\r\n"
     )
