@@ -10,13 +10,32 @@ from pikaserver.settings.loading import check_host, check_plugins
 from pikaserver.settings.model import HostSettings, LimitSettings, ListenerSettings, TlsSettings
 from pikaserver.settings.origin import effective_values
 from pikaserver.settings.sources import Kind, Layer, Origin, merge, nested
+from pikaserver_agents.settings import AgentSettings
 from pikaserver_crl.plugin import CrlSettings
 from pikaserver_est.plugin import EstSettings
+from pikaserver_ocsp.settings import OcspSettings
+from pikaserver_publish.settings import PublishSettings
+from pikaserver_scep.settings import ScepSettings
+from pikaserver_tsa.settings import TsaSettings
 
 CONFIG = Path(__file__).parent.parent / "config"
-FILES = sorted(CONFIG.glob("*.toml"))
+OF_AGENTS = {"hsm-agent.toml", "agent-policy.toml"}
+"""Read by another program; ``tests/hsm_agent`` loads them."""
+FILES = sorted(file for file in CONFIG.glob("*.toml") if file.name not in OF_AGENTS)
 PRODUCTION = (CONFIG / "production.toml").read_text(encoding="utf-8")
-PLUGINS = {"crl": CrlSettings, "est": EstSettings}
+PLUGINS = {
+    "agents": AgentSettings,
+    "crl": CrlSettings,
+    "est": EstSettings,
+    "ocsp": OcspSettings,
+    "publish": PublishSettings,
+    "scep": ScepSettings,
+    "tsa": TsaSettings,
+}
+ENABLED = {*PLUGINS, "renewal"} - {"publish"}
+"""What is of use before anybody has named a target; "renewal" has no settings."""
+SERVICES = (ENABLED - {"agents"}) | {"ndes", "profiles"}
+"""What listeners serve: some plugins have further services, agents have a socket of their own."""
 COMMENTED_KEY = re.compile(r"^# ([a-z][a-z-]* = .+)$", re.MULTILINE)
 
 
@@ -32,8 +51,8 @@ def test_every_settings_file_loads(file):
     host, _ = load_text(file.read_text(encoding="utf-8"))
 
     served = {name for listener in host.listeners.values() for name in listener.serve}
-    assert set(host.plugins.enabled) == set(PLUGINS)
-    assert served == {"health", *PLUGINS}
+    assert set(host.plugins.enabled) == ENABLED
+    assert served == {"health", *SERVICES}
     for listener in host.listeners.values():
         assert listener.tls is not None or "est" not in listener.serve
 
@@ -86,7 +105,8 @@ def test_the_defaults_that_are_shown_are_the_defaults():
     del shown["database", "url"]  # it follows the data folder
 
     assert {key: defaults[key] for key in shown} == shown
-    assert {"limits", "logs", "keys", "server", "plugins"} == {key[0] for key in shown}
+    sections = {"limits", "logs", "keys", "server", "plugins", "publishing"}
+    assert sections == {key[0] for key in shown}
 
 
 def commented_values():
