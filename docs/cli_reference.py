@@ -3,7 +3,9 @@
 ``python docs/cli_reference.py`` prints the page; a test keeps the file equal to it.
 """
 
+import importlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -19,23 +21,32 @@ Written by `docs/cli_reference.py` from the code.  What is common to all stands 
 These options are the same everywhere and left out below: `--data DIR`, `--config FILE`, `--debug`,
 `--help`, and `-o`, `--output`, which every command takes that does not write a file.
 """
+PLUGINS = Path(__file__).parents[1] / "plugins"
 COMMON = {"output", *(str(parameter.name) for parameter in place_parameters())}
 
 
 def page() -> str:
-    """Return the whole page."""
-    return "\n".join([HEAD, *(line for noun in NOUNS for line in _noun(noun.name))])
+    """Return the whole page: the nouns of the host, then those of the plugins that ship."""
+    nouns = [(noun.name, load_noun(noun)) for noun in NOUNS]
+    nouns += [(str(command.name), command) for command in _of_plugins()]
+    lines = [line for name, command in nouns for line in _noun(f"pikaserver {name}", command)]
+    return "\n".join([HEAD, *lines])
 
 
-def _noun(name: str) -> Iterator[str]:
-    command = load_noun(next(noun for noun in NOUNS if noun.name == name))
+def _of_plugins() -> Iterator[click.Command]:
+    for path in sorted(PLUGINS.glob("*/pikaserver_*/plugin.py")):
+        plugin = importlib.import_module(f"{path.parent.name}.plugin")
+        yield from getattr(plugin, "register_commands", list)()
+
+
+def _noun(path: str, command: click.Command, level: str = "##") -> Iterator[str]:
     if not isinstance(command, click.Group):
-        yield from _command(f"pikaserver {name}", command, "##")
+        yield from _command(path, command, level)
         return
-    yield f"## `pikaserver {name}`\n"
+    yield f"{level} `{path}`\n"
     yield f"{_text(command)}\n"
     for verb, inner in sorted(command.commands.items()):
-        yield from _command(f"pikaserver {name} {verb}", inner, "###")
+        yield from _noun(f"{path} {verb}", inner, f"{level}#")
 
 
 def _command(path: str, command: click.Command, level: str) -> Iterator[str]:

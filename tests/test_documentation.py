@@ -9,8 +9,13 @@ import pytest
 
 from pikaserver.cli import exit_codes
 from pikaserver.settings import model
+from pikaserver_agents.settings import AgentSettings
 from pikaserver_crl.plugin import CrlSettings
 from pikaserver_est.plugin import EstSettings
+from pikaserver_ocsp.settings import OcspSettings
+from pikaserver_publish.settings import PublishSettings
+from pikaserver_scep.settings import ScepSettings
+from pikaserver_tsa.settings import TsaSettings
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -22,9 +27,18 @@ SECTIONS = {
     "[server]": model.ServerSettings,
     "[listeners.<name>]": model.ListenerSettings,
     "[limits]": model.LimitSettings,
+    "[publishing]": model.PublishingSettings,
     "[logs]": model.LogSettings,
 }
-PLUGINS = {"crl": CrlSettings, "est": EstSettings}
+PLUGINS = {
+    "agents": AgentSettings,
+    "crl": CrlSettings,
+    "est": EstSettings,
+    "ocsp": OcspSettings,
+    "publish": PublishSettings,
+    "scep": ScepSettings,
+    "tsa": TsaSettings,
+}
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 
 

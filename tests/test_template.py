@@ -69,7 +69,7 @@ class Elsewhere:
         (
             "plugin-example",
             "visits",
-            "register_migrations, register_services, register_settings",
+            "register_commands, register_migrations, register_services, register_settings",
         ),
     ],
 )
@@ -127,7 +127,17 @@ def test_the_guide_keeps_its_order():
     """One small file first; a stranger reaches the second chapter in ten minutes."""
     chapters = re.findall(r"^## (\d)\. (\w+)", GUIDE, re.MULTILINE)
 
-    words = ["One", "Install", "Settings", "A", "Storing", "Testing", "Publishing", "The"]
+    words = [
+        "One",
+        "Install",
+        "Settings",
+        "A",
+        "Storing",
+        "Commands",
+        "Testing",
+        "Publishing",
+        "The",
+    ]
     assert [(str(n), word) for n, word in enumerate(words, 1)] == chapters
 
 

@@ -1,11 +1,13 @@
 """Count who came by: hooks and settings."""
 
+import click
 from pydantic import BaseModel, Field
 
 from pikaserver.api.hooks import hookimpl
 from pikaserver.api.server import Server
 from pikaserver.api.storage import Migrations
 from pikaserver.api.web import Route, Security, Service
+from pikaserver_visits.commands import visits
 from pikaserver_visits.resources import Visits
 from pikaserver_visits.storage import metadata
 
@@ -30,8 +32,14 @@ def register_migrations() -> Migrations:
 
 
 @hookimpl
+def register_commands() -> list[click.Command]:
+    """Offer ``visits list`` and ``visits forget``."""
+    return [visits]
+
+
+@hookimpl
 def register_services(server: Server) -> list[Service]:
     """Offer the one route; errors go out as problem+json."""
     settings = server.settings(VisitSettings)
-    visits = Visits(server.database, settings.greeting, settings.most_visits)
-    return [Service("visits", Security.TLS, [Route("/visits/{name}", visits)])]
+    resource = Visits(server.database, settings.greeting, settings.most_visits)
+    return [Service("visits", Security.TLS, [Route("/visits/{name}", resource)])]

@@ -1,6 +1,20 @@
 """The table of visits: the only place that knows its columns."""
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from pikaserver.api.errors import Conflict
 
@@ -32,3 +46,13 @@ def count(connection: Connection, name: str, most: int) -> int:
         raise Conflict(f"{name!r} came by {most} times already")
     connection.execute(insert(caller).values(name=name, visits=1))
     return 1
+
+
+def callers(connection: Connection) -> Sequence[RowMapping]:
+    """Return names and numbers, the most frequent caller first."""
+    return connection.execute(select(caller).order_by(caller.c.visits.desc())).mappings().all()
+
+
+def forget(connection: Connection, name: str) -> None:
+    """Begin anew with a caller, if there is one of that name."""
+    connection.execute(delete(caller).where(caller.c.name == name))

@@ -1,9 +1,13 @@
 """Visits before a server in memory, and before a whole one."""
 
+import json
+import os
+
 import pytest
 from pikaserver_visits.plugin import VisitSettings, register_services
 from pikaserver_visits.storage import metadata
 
+from pikaserver.cli.main import run
 from pikaserver.testing.client import ServiceClient
 from pikaserver.testing.fake_server import FakeServer
 from pikaserver.testing.servers import make_server
@@ -52,3 +56,17 @@ def test_a_whole_server_makes_our_tables(tmp_path):
         answer = client.send("POST", "/visits/ada")
 
     assert {"text": "Hi ada", "visits": 1} == answer.json
+
+
+def test_the_command_lists_and_forgets(tmp_path, capsys, monkeypatch):
+    """In a process of its own, usually; here in this one."""
+    monkeypatch.setenv("PIKASERVER__PLUGINS__ENABLED", '["crl", "est", "visits"]')
+    with make_server(tmp_path, environment=os.environ) as server:
+        ServiceClient(*register_services(server)).send("POST", "/visits/ada")
+
+    assert 0 == run(["visits", "list", "-o", "json", "--data", str(tmp_path)])
+    assert [{"name": "ada", "visits": 1}] == json.loads(capsys.readouterr().out)
+
+    assert 0 == run(["visits", "forget", "ada", "--data", str(tmp_path)])
+    assert 0 == run(["visits", "list", "-o", "json", "--data", str(tmp_path)])
+    assert [] == json.loads(capsys.readouterr().out)
