@@ -30,10 +30,11 @@ MAY_IMPORT = {
     **dict.fromkeys(LOADING.split(), f"api hookspecs {LOADING}"),
     **dict.fromkeys(SERVER.split(), f"{HOUSE} {LOADING} {SERVER}"),
     "cli": f"{HOUSE} {LOADING} {SERVER}",
-    "testing": f"{HOUSE} {LOADING} {SERVER}",
-    "hsm_agent": "",
+    "testing": f"{HOUSE} {LOADING} {SERVER} hsm_agent.wire",
+    "hsm_agent": "hsm_agent.wire",
     "hsm_agent.wire": "",
     **{f"pikaserver_{Path(tree).name}": "api asn1" for tree in TREES[2:]},
+    "pikaserver_agents": "api asn1 hsm_agent.wire",
 }
 # A distribution and the only places that may import it.
 ONLY_IN = {
@@ -41,6 +42,9 @@ ONLY_IN = {
     "OpenSSL": ("pikaserver.web",),
     "pluggy": ("pikaserver.plugin_manager", "pikaserver.api.hooks"),
     "pkilint": ("pikaserver.authority",),
+    "smartcard": ("hsm_agent.stores.piv",),
+    "ykman": (),  # it kills scdaemon and signals yubikey-agent when it cannot connect
+    "yubikit": ("hsm_agent.stores.piv",),
 }
 CLOCK_AND_DICE = {
     *("date.today", "datetime.now", "datetime.today", "datetime.utcnow", "os.getrandom"),

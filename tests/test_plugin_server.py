@@ -8,9 +8,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pikaserver.api.certificates import Authorities, Certificates, Crls
+from pikaserver.api.certificates import Authorities, Certificates
 from pikaserver.api.codes import EnrollmentCodes
+from pikaserver.api.crls import Crls
+from pikaserver.api.devices import Devices
+from pikaserver.api.generated_keys import KeyGenerator
 from pikaserver.api.issuance import EnrollmentRequest, Issued, Requester, Requests
+from pikaserver.api.renewal import Renewals
 from pikaserver.api.server import Server, Templates
 from pikaserver.api.storage import Database
 from pikaserver.asn1.csr import read_csr
@@ -24,6 +28,9 @@ ROLES = {
     "codes": EnrollmentCodes,
     "crls": Crls,
     "database": Database,
+    "devices": Devices,
+    "renewals": Renewals,
+    "key_generator": KeyGenerator,
     "requests": Requests,
     "templates": Templates,
 }

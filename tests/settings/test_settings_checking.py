@@ -1,7 +1,7 @@
 """Wrong settings are refused in the words of whoever wrote them."""
 
 import contextlib
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
@@ -55,6 +55,48 @@ def plugin_problems(section, origin=FILE):
     with pytest.raises(SettingsRefused) as refused:
         Settings(HostSettings(), sources).of_plugins({"est": PluginSection}, ["est", "crl"])
     return refused.value.problems
+
+
+class Near(BaseModel):
+    """One kind of target."""
+
+    kind: Literal["near"]
+    folder: str
+
+
+class Far(BaseModel):
+    """Another one, with a secret."""
+
+    kind: Literal["far"]
+    url: str
+    opener: SecretStr | None = None
+
+
+class Targets(BaseModel):
+    """Tables of the operator's own names, of several kinds."""
+
+    targets: dict[str, Annotated[Near | Far, Field(discriminator="kind")]] = {}
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ({"kind": "near"}, "plugins.x.targets.web.folder is missing"),
+        ({"kind": "near", "folder": 7}, "targets.web.folder should be a text in quotation marks"),
+        ({"kind": "nea"}, "targets.web.kind should be one of 'near', 'far', not 'nea'"),
+        ({}, "targets.web.kind is missing"),
+        ({"kind": "far", "urk": "x"}, "targets.web.urk is not a setting; did you mean 'url'?"),
+        ({"kind": "far", "url": "x", "opener": 1234}, "targets.web.opener should be a text"),
+    ],
+)
+def test_kinds_of_tables_are_told_apart_and_their_names_stand_in_no_sentence(table, problem):
+    """What was written is named, not which model was chosen; secrets are not shown."""
+    sources = merge([Layer({"plugins": {"x": {"targets": {"web": table}}}}, FILE)])
+    with pytest.raises(SettingsRefused) as refused:
+        check(sources, Targets, ("plugins", "x"))
+
+    assert any(problem in one for one in refused.value.problems), refused.value.problems
+    assert not any("1234" in one for one in refused.value.problems)
 
 
 def test_an_unknown_key_is_refused_with_a_suggestion():
