@@ -1,7 +1,6 @@
 """``pikaserver up``, ``run`` and ``init``: from nothing to a server that answers."""
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import click
 
 from pikaserver.cli.invocation import Invocation
 from pikaserver.cli.place import with_place
+from pikaserver.cli.stopping import stopped_by_signals
 from pikaserver.settings.loading import Flag
 
 R = TypeVar("R")
@@ -133,9 +133,11 @@ def _serve(invocation: Invocation, flags: tuple[Flag, ...]) -> None:
     check_set_up(settings)
     configure(settings.host.logs.format, settings.host.logs.level, sys.stderr)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with server_lock(settings.host.data.directory), open_server(settings, os.environ) as server:
+    with (
+        stopped_by_signals(stop.set),
+        server_lock(settings.host.data.directory),
+        open_server(settings, os.environ) as server,
+    ):
         running = RunningServer(server)
         running.start()
         try:

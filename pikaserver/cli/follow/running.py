@@ -18,10 +18,9 @@ from pikaserver.cli.follow.choices import AccessOptions, Destination
 from pikaserver.cli.follow.fetching import Access
 from pikaserver.cli.follow.following import Follower, Reader, Waiting, is_polled
 from pikaserver.cli.follow.places import Place
+from pikaserver.cli.stopping import stopped_by_signals
 from pikaserver.clock import system_clock, system_entropy
 from pikaserver.logs import configure
-
-_STOPPED_BY = (signal.SIGTERM, signal.SIGINT)
 
 
 def follow_all(
@@ -64,9 +63,8 @@ def follow_all(
     if once:
         follower.once()
         return _outcome(follower)
-    for number in _STOPPED_BY:
-        signal.signal(number, lambda *_: follower.stop())
-    follower.run()
+    with stopped_by_signals(follower.stop):
+        follower.run()
     return exit_codes.DONE
 
 
