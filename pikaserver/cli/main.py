@@ -81,7 +81,7 @@ def _group(arguments: Sequence[str]) -> tuple[click.Group, object]:
         from pikaserver.cli.plugin_console import PluginConsole
 
         console = PluginConsole.peeked(arguments)
-        for command in console.commands():
+        for command in console.commands(also_bundled="--help" in arguments):
             if command.name in known:
                 raise ConfigurationError(
                     f"a plugin offers the command {command.name!r} of the host"

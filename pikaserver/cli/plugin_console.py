@@ -49,11 +49,18 @@ class PluginConsole:
         """See the protocol."""
         self.invocation.write(result, pem=pem)
 
-    def commands(self) -> list[click.Command]:
-        """Ask the enabled plugins for their commands; each gets the common options."""
+    def commands(self, *, also_bundled: bool = False) -> list[click.Command]:
+        """Ask the enabled plugins for their commands; each gets the common options.
+
+        With ``also_bundled`` those that ship are asked too: help is there before any server is.
+        """
         from pikaserver import plugin_manager
 
-        enabled = self.invocation.settings().host.plugins.enabled
+        enabled = list(self.invocation.settings().host.plugins.enabled)
+        if also_bundled:
+            from pikaserver.first_start import bundled_plugins
+
+            enabled += [name for name in bundled_plugins() if name not in enabled]
         commands = [command for _, command in plugin_manager.load(enabled).commands()]
         for command in commands:
             _add_options(command)

@@ -182,6 +182,17 @@ def test_installed_plugins_bring_no_commands(plugin_shelf, tmp_path):
     assert not plugin_shelf.imported("greeter")
 
 
+def test_help_of_what_ships_is_there_before_any_server(tmp_path, monkeypatch, capsys):
+    """Whoever reads how it goes has nothing set up yet; to do something, a plugin is enabled."""
+    monkeypatch.chdir(tmp_path)
+
+    told = run(["agent", "--help"])
+
+    assert exit_codes.DONE == told
+    assert "enroll" in capsys.readouterr().out
+    assert exit_codes.USAGE == run(["agent", "list"])
+
+
 def test_no_plugin_takes_the_hosts_nouns(plugin_shelf, tmp_path, capsys):
     """A plugin that offered ``config`` would get what was meant for the host."""
     plugin_shelf.install(
