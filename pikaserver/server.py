@@ -168,6 +168,7 @@ class PkiServer:
         certificates = ServiceCertificates(
             enrollment=self.enrollment,
             templates=self.templates,
+            authorities=self.authorities,
             certificates=self.certificates,
             signers=self.signers,
             entropy=self.entropy,

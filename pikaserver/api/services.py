@@ -51,6 +51,10 @@ class ServiceKey(Protocol):
     def sign(self, tbs: bytes, content: bytes = b"") -> bytes:
         """Return the signature over these octets, verified.
 
+        A key of ``ocsp`` signs the ResponseData of answers, one of ``scep`` the signed
+        attributes of SCEP messages, any other the signed attributes of a CMS message
+        (RFC 5652): nothing that could be a certificate, a CRL or a CSR.
+
         ``content`` is what signed attributes stand for (RFC 5652), for keys whose keeper
         wants to see it.
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pikaserver.api.errors import MalformedRequest
 from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import SIGNATURE_ALGORITHMS
 from pikaserver.asn1.certificate import issuer_and_serial
 from pikaserver.asn1.digests import DIGEST_OIDS
-from pikaserver.asn1.elements import CONSTRUCTED, CONTEXT
+from pikaserver.asn1.elements import CONSTRUCTED, CONTEXT, SEQUENCE, SET, Element, children
 from pikaserver.asn1.identifiers import identifier
 
 DATA = "1.2.840.113549.1.7.1"
@@ -15,6 +16,8 @@ SIGNED_DATA = "1.2.840.113549.1.7.2"
 CONTENT_TYPE = "1.2.840.113549.1.9.3"
 MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 SIGNING_TIME = "1.2.840.113549.1.9.5"
+
+_TOLD_OF_CONTENT = {der.oid(CONTENT_TYPE), der.oid(MESSAGE_DIGEST)}
 
 RSA_ENCRYPTION = identifier("1.2.840.113549.1.1.1", der.null())
 """How PKCS#1 v1.5 is named in SignerInfo (RFC 3370 section 3.2)."""
@@ -41,6 +44,25 @@ def signed_attributes(content_type: str, digest: bytes, *others: bytes) -> bytes
         attribute(MESSAGE_DIGEST, der.octet_string(digest)),
         *others,
     )
+
+
+def is_signed_attributes(octets: bytes) -> bool:
+    """Tell whether octets are SignedAttributes (RFC 5652 section 5.3) and so nothing else.
+
+    They are a SET that names the type and the digest of a content; a TBSCertificate, a
+    TBSCertList, a CertificationRequestInfo and a ResponseData are each a SEQUENCE.
+    """
+    try:
+        der.check(octets)
+        found = list(children(octets)) if octets[0] == SET else []
+        names = [octets[kind.at : kind.end] for one in found for kind in _kind(octets, one)]
+    except MalformedRequest:
+        return False
+    return {one.tag for one in found} == {SEQUENCE} and set(names) >= _TOLD_OF_CONTENT
+
+
+def _kind(octets: bytes, attribute: Element) -> list[Element]:
+    return list(children(octets, attribute.at))[:1] if attribute.tag == SEQUENCE else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from pikaserver.authority.chains import check_path, order_chain
 from pikaserver.authority.crls.scopes import outdating
 from pikaserver.authority.issuance import Issuance, Together
 from pikaserver.authority.preparation import key_reference
+from pikaserver.authority.services.limits import refuse_shared_keys
 from pikaserver.authority.signers import SignerRegistry
 from pikaserver.signing.sign import sign_tbs
 from pikaserver.storage import authorities as storage
@@ -182,7 +183,8 @@ class Ceremony:
             self.audit.record(connection, f"authority.{word}", actor, authority=name)
 
     def save_settings(self, name: str, settings: AuthoritySettings, actor: str) -> None:
-        """Replace an authority's URLs and CRL cadence."""
+        """Replace what an authority says about itself; see `refuse_shared_keys`."""
+        refuse_shared_keys(settings, self.authorities.all_keys())
         with self.database.transaction() as connection:
             settings = outdating(connection, self.authorities.view(connection), name, settings)
             storage.save_settings(connection, name, settings.model_dump_json())

@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pikaserver.api.certificates import CertificateQuery, Revocation, RevocationReason
-from pikaserver.api.errors import NotFound, RequestRejected
+from pikaserver.api.errors import Conflict, NotFound, RequestRejected
 from pikaserver.api.operations import HealthState
 from pikaserver.api.services import ServiceUse
 from pikaserver.api.signing import KeyReference
@@ -15,10 +17,12 @@ from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import verify
 from pikaserver.asn1.certificate import public_key_of
 from pikaserver.asn1.ocsp import is_response_data
+from pikaserver.asn1.signed_data import DATA, is_signed_attributes, signed_attributes
 from pikaserver.authority.authorities import ServiceSettings
 from pikaserver.authority.ca_certificates import CaContent
 from pikaserver.authority.ceremony import AuthorityPlan
-from pikaserver.authority.naming.subject_text import write_subject
+from pikaserver.authority.naming.subject_text import read_subject, write_subject
+from pikaserver.authority.services.limits import refuse_authority_key
 from pikaserver.testing.servers import make_server
 
 OCSP = ServiceUse("ocsp", "OCSP", "issuing")
@@ -62,7 +66,7 @@ def test_a_responder_is_certified_by_the_authority_it_speaks_for(server):
     assert made.serial_number in [
         one.serial for one in server.certificates.find(CertificateQuery())
     ]
-    verify(public_key_of(made), key.algorithm, key.sign(b"octets"), b"octets")
+    verify(public_key_of(made), key.algorithm, key.sign(ANSWER), ANSWER)
 
 
 def test_asking_again_gives_the_same_key(server):
@@ -209,3 +213,61 @@ def test_a_stranger_has_no_key(server):
     """An authority that is not here cannot be spoken for."""
     with pytest.raises(NotFound):
         server.services.authority_key("nobody")
+
+
+def test_a_responders_key_signs_answers_only(server):
+    """A plugin that holds it makes no certificate, and no message of another protocol."""
+    key = server.services.get(OCSP)
+    attributes = signed_attributes(DATA, bytes(32))
+
+    verify(public_key_of(certificate(key)), key.algorithm, key.sign(ANSWER), ANSWER)
+    for other in (certificate(key).tbs_certificate_bytes, attributes, b"octets", b""):
+        with pytest.raises(RequestRejected, match="OCSP answers"):
+            key.sign(other)
+
+
+@pytest.mark.parametrize("service", ["tsa", "scep"])
+def test_other_services_sign_attributes_only(server, service):
+    """Signed attributes are a SET; certificates, CRLs, CSRs and answers are none."""
+    key = server.services.get(ServiceUse(service, "Service", "issuing"))
+    attributes = signed_attributes(DATA, bytes(32))
+    own = certificate(key)
+
+    verify(public_key_of(own), key.algorithm, key.sign(attributes), attributes)
+    for other in (own.tbs_certificate_bytes, ANSWER, der.set_of(own.tbs_certificate_bytes), b""):
+        with pytest.raises(RequestRejected, match=r"SCEP|CMS"):
+            key.sign(other)
+
+
+def test_an_authoritys_key_is_no_services_key(server):
+    """Neither by the settings nor, where those are older than the authority, when it is used."""
+    own = server.authorities.key("issuing")
+    named = ServiceSettings(key=str(own.generation.key))
+
+    for authority in ("issuing", "root"):
+        with pytest.raises(Conflict, match="is that of authority 'issuing'"):
+            with_settings(server, authority, ocsp=named)
+
+    with pytest.raises(Conflict, match="needs a key of its own"):
+        refuse_authority_key(
+            KeyReference("software", "other-name"), own.public_key, server.authorities.all_keys()
+        )
+
+
+def test_a_key_that_became_an_authoritys_answers_no_more(server):
+    """The same key under another name, or settings written before: found when it is certified."""
+    with_settings(server, "issuing", ocsp=ServiceSettings(key="software:later"))
+    content = CaContent(read_subject("CN=Second"))
+    place = KeyReference("software", "later")
+    plan = AuthorityPlan("second", content, "ec-p256", place, "ecdsa-sha256")
+    server.ceremony.create_root(plan, "test")
+
+    with pytest.raises(Conflict, match="authority 'second'"):
+        server.services.get(OCSP)
+
+
+@given(st.binary(max_size=200))
+def test_no_other_octets_are_signed_attributes(octets):
+    """Whatever comes is told apart without a fault."""
+    assert not is_signed_attributes(octets)
+    assert not is_signed_attributes(b"\x31" + bytes([len(octets) & 0x7F]) + octets)

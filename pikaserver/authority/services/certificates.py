@@ -17,11 +17,12 @@ from pikaserver.api.signing import KeyDescription, KeyReference, KeyRemover, Key
 from pikaserver.api.templates import SubjectRules
 from pikaserver.asn1.algorithms import KEY_TYPES, default_algorithm
 from pikaserver.asn1.csr import assemble_csr, read_csr, request_info
-from pikaserver.authority.authorities import IssuingKey, ServiceSettings
+from pikaserver.authority.authorities import AuthorityDirectory, IssuingKey, ServiceSettings
 from pikaserver.authority.enroll import Enrollment
 from pikaserver.authority.naming.attributes import short_name
 from pikaserver.authority.naming.subject_text import read_subject
 from pikaserver.authority.preparation import TemplateVersion
+from pikaserver.authority.services.limits import refuse_authority_key
 from pikaserver.authority.signers import SignerRegistry
 from pikaserver.authority.templates.directory import TemplateDirectory
 from pikaserver.signing.sign import sign_tbs
@@ -49,6 +50,7 @@ class ServiceCertificates:
 
     enrollment: Enrollment
     templates: TemplateDirectory
+    authorities: AuthorityDirectory
     certificates: CertificateStore
     signers: SignerRegistry
     entropy: Entropy
@@ -92,6 +94,7 @@ class ServiceCertificates:
             public_key = self.signers.generate(KeyRole.SERVICE, reference, kind)
         else:
             kind, public_key = there.key_type, there.public_key
+            refuse_authority_key(reference, public_key, self.authorities.all_keys())
         try:
             algorithm = _algorithm(use, issuer, kind)
             record = self._enroll(use, issuer, version, reference, algorithm, public_key)

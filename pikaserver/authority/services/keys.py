@@ -7,22 +7,19 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from pikaserver.api.certificates import CertificateRecord, CertificateStatus
-from pikaserver.api.errors import Conflict, PikaserverError, RequestRejected
+from pikaserver.api.errors import Conflict, PikaserverError
 from pikaserver.api.operations import Clock, Health, HealthState
 from pikaserver.api.services import DecryptionKey, ServiceKey, ServiceUse
 from pikaserver.api.signing import Decrypter, KeyTransport, Signer
-from pikaserver.asn1.ocsp import is_response_data
-from pikaserver.asn1.scep_attributes import is_scep_attributes
 from pikaserver.authority.authorities import AuthorityDirectory, IssuingKey
 from pikaserver.authority.preparation import key_reference
 from pikaserver.authority.services.certificates import Made, ServiceCertificates
+from pikaserver.authority.services.limits import Limit, limit_of, only_messages
 from pikaserver.authority.signers import SignerRegistry
 from pikaserver.signing.sign import sign_attributes, sign_tbs
 
 RETRY = timedelta(minutes=1)
 """While there is a certificate that serves, another one is tried so often at most."""
-
-Check = Callable[[bytes], None]
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +32,7 @@ class OpenedKey:
     chain: tuple[bytes, ...]
     public_key: bytes
     signer: Signer
-    check: Check | None = None
+    limit: Limit
 
     @property
     def algorithm(self) -> str:
@@ -44,8 +41,7 @@ class OpenedKey:
 
     def sign(self, tbs: bytes, content: bytes = b"") -> bytes:
         """See the protocol."""
-        if self.check is not None:
-            self.check(tbs)
+        self.limit(tbs)
         if content:
             return sign_attributes(self.signer, tbs, content, self.public_key)
         return sign_tbs(self.signer, tbs, self.public_key)
@@ -112,7 +108,7 @@ class ServiceKeysInUse:
         if made is None or self._is_due(made):
             made = self._renewed(use, issuer, kept, made)
         if kept.key is None or kept.made is None or kept.made.record.id != made.record.id:
-            kept.key = self._opened(made, issuer)
+            kept.key = self._opened(use, made, issuer)
         kept.made, kept.changes = made, changes
         return kept.key
 
@@ -147,7 +143,7 @@ class ServiceKeysInUse:
             chain=issuer.generation.chain,
             public_key=issuer.public_key,
             signer=self._signers.open(key_reference(issuer), issuer.generation.algorithm),
-            check=_only_messages,
+            limit=only_messages,
         )
 
     def decryption_keys(self, use: ServiceUse) -> Sequence[DecryptionKey]:
@@ -186,12 +182,13 @@ class ServiceKeysInUse:
             return Health(HealthState.DEGRADED, "not renewed: " + "; ".join(faults))
         return Health(HealthState.OK, f"{len(self._uses)} keys of services are good")
 
-    def _opened(self, made: Made, issuer: IssuingKey) -> OpenedKey:
+    def _opened(self, use: ServiceUse, made: Made, issuer: IssuingKey) -> OpenedKey:
         return OpenedKey(
             certificate=_certificate(made.record),
             chain=(issuer.generation.certificate, *issuer.generation.chain),
             public_key=made.public_key,
             signer=self._signers.open(made.key, made.algorithm),
+            limit=limit_of(use.service),
         )
 
     def _is_due(self, made: Made | None) -> bool:
@@ -206,9 +203,3 @@ def _certificate(record: CertificateRecord) -> bytes:
     if record.certificate is None:
         raise Conflict("the certificate was not finished; ask again")
     return record.certificate
-
-
-def _only_messages(tbs: bytes) -> None:
-    """Refuse to sign with an authority's key what is neither an OCSP answer nor a SCEP message."""
-    if not is_response_data(tbs) and not is_scep_attributes(tbs):
-        raise RequestRejected("an authority's key signs answers here, and these octets are none")
