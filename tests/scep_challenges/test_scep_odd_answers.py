@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pikaserver.api.errors import ConfigurationError, RequestRejected, Unavailable
+from pikaserver.api.outgoing import Answer, Trust, read_secret, tls_context
 from pikaserver.testing.fake_server import FakeServer
 from pikaserver_scep.challenges.intune.revoking import Revocations
 from pikaserver_scep.challenges.intune.service import _places, _token_of
 from pikaserver_scep.challenges.intune.validation import Validation
-from pikaserver_scep.challenges.outgoing import Answer, read_secret, tls_context
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -106,4 +106,4 @@ def test_files_that_are_not_text_or_certificates_are_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="UTF-8"):
         read_secret(str(file))
     with pytest.raises(ConfigurationError, match="cannot be used for TLS"):
-        tls_context(str(file))
+        tls_context(Trust(str(file)))

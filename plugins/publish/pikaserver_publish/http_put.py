@@ -6,12 +6,12 @@ from urllib.parse import quote
 
 from pikaserver.api.certificates import AuthorityRecord, Generation
 from pikaserver.api.crls import CrlRecord
+from pikaserver.api.outgoing import Exchange, read_secret
 from pikaserver.api.publishing import Target
 from pikaserver_publish.contents import Content, certificate_content, crl_content
-from pikaserver_publish.http_client import Exchange, HttpClient, check_stored
-from pikaserver_publish.secrets_in_files import read_secret
 from pikaserver_publish.selection import Selection
 from pikaserver_publish.settings import HttpTarget
+from pikaserver_publish.uploads import check_stored, http_client, request
 
 
 class HttpPublisher:
@@ -21,7 +21,7 @@ class HttpPublisher:
         self.name = name
         self._settings = settings
         self._selection = selection
-        self._client = HttpClient(settings, settings.timeout_seconds)
+        self._client = http_client(settings, settings.timeout_seconds)
 
     @property
     def target(self) -> Target:
@@ -50,7 +50,7 @@ class HttpPublisher:
             self._put(url, certificate_content(generation, url))
 
     def _put(self, url: str, content: Content) -> None:
-        answer = self._client.send(Exchange("PUT", url, self._credentials(), content))
+        answer = self._client.send(request("PUT", url, self._credentials(), content))
         check_stored(answer, f"PUT {url}")
 
     def _credentials(self) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pikaserver.api.certificates import AuthorityRecord, Generation
 from pikaserver.api.crls import DELTA_CRL, CrlRecord
 from pikaserver.api.errors import ConfigurationError, Conflict, MalformedRequest
+from pikaserver.api.outgoing import read_secret
 from pikaserver.api.publishing import Target
 from pikaserver.asn1.crl_identity import read_identity
 from pikaserver_publish.ldap_client import (
@@ -15,7 +16,6 @@ from pikaserver_publish.ldap_client import (
     LdapRefused,
     ldap_connection,
 )
-from pikaserver_publish.secrets_in_files import read_secret
 from pikaserver_publish.selection import Selection
 from pikaserver_publish.settings import LdapTarget
 

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 from urllib.parse import unquote, urlsplit
 
 from pikaserver.api.errors import MalformedRequest, RequestRejected, Unavailable
+from pikaserver.api.outgoing import deadline, tls_context
 from pikaserver.asn1 import der
 from pikaserver_publish.ber import Value, read_value, read_values
-from pikaserver_publish.deadlines import PATIENCE, deadline
-from pikaserver_publish.http_client import tls_context
 from pikaserver_publish.settings import TlsSettings
+from pikaserver_publish.uploads import PATIENCE
 
 SUCCESS, NO_SUCH_ATTRIBUTE, NO_SUCH_OBJECT, ALREADY_EXISTS = 0, 16, 32, 68
 MESSAGE_LIMIT_OCTETS = 256 * 1024 * 1024
@@ -203,7 +203,8 @@ def ldap_connection(
                 LdapConnection(line).start_tls()
             if start_tls or url.startswith("ldaps://"):
                 host = urlsplit(url).hostname
-                line = stack.enter_context(tls_context(tls).wrap_socket(line, server_hostname=host))
+                context = tls_context(tls.trust)
+                line = stack.enter_context(context.wrap_socket(line, server_hostname=host))
             stack.enter_context(deadline(line, timeout_seconds * PATIENCE))
             connection = LdapConnection(line)
             yield connection

@@ -13,8 +13,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from pikaserver.api.errors import RequestRejected, Unavailable
-from pikaserver_publish.http_client import tls_context
-from pikaserver_publish.secrets_in_files import read_secret
+from pikaserver.api.outgoing import read_secret, tls_context
 from pikaserver_publish.settings import MqttTarget
 
 LARGEST_MESSAGE = 256 * 1024 * 1024 - 64 * 1024
@@ -137,7 +136,7 @@ def mqtt_session(settings: MqttTarget) -> Iterator[MqttSession]:
     client.connect_timeout = settings.timeout_seconds
     lines: list[ssl.SSLSocket] = []
     if settings.tls:
-        client.tls_set_context(_remembering(tls_context(settings), lines))
+        client.tls_set_context(_remembering(tls_context(settings.trust), lines))
     if settings.user is not None:
         password = settings.password_file and read_secret(settings.password_file)
         client.username_pw_set(settings.user, password)

@@ -8,13 +8,13 @@ from pikaserver.api.certificates import AuthorityRecord, Generation
 from pikaserver.api.crls import CrlRecord
 from pikaserver.api.errors import Conflict, Unavailable
 from pikaserver.api.operations import Clock
+from pikaserver.api.outgoing import Answer, read_secret
 from pikaserver.api.publishing import Target
 from pikaserver_publish.contents import Content, certificate_content, crl_content
-from pikaserver_publish.http_client import Answer, Exchange, HttpClient, check_stored
-from pikaserver_publish.secrets_in_files import read_secret
 from pikaserver_publish.selection import Selection
 from pikaserver_publish.settings import S3Target
 from pikaserver_publish.sigv4 import EMPTY_HASH, Credentials, ToSign, signed_headers
+from pikaserver_publish.uploads import check_stored, http_client, request
 
 _OK, _MISSING, _CONFLICT, _PRECONDITION = 200, 404, 409, 412
 _ATTEMPTS = 3
@@ -30,7 +30,7 @@ class S3Publisher:
         self._settings = settings
         self._selection = selection
         self._clock = clock
-        self._client = HttpClient(settings, settings.timeout_seconds)
+        self._client = http_client(settings, settings.timeout_seconds)
 
     @property
     def target(self) -> Target:
@@ -94,9 +94,9 @@ class S3Publisher:
             read_secret(settings.secret_key_file),
             settings.session_token_file and read_secret(settings.session_token_file),
         )
-        request = ToSign(method, url, own, digest)
-        signed = signed_headers(request, credentials, settings.region, self._clock())
-        return self._client.send(Exchange(method, url, signed, content))
+        asked = ToSign(method, url, own, digest)
+        signed = signed_headers(asked, credentials, settings.region, self._clock())
+        return self._client.send(request(method, url, signed, content))
 
     def _url(self, key: str) -> str:
         settings = self._settings

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from pikaserver.api.outgoing import Trust
+
 Scope = Literal["full", "delta", "shards"]
 
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,255}", re.ASCII)
@@ -84,6 +86,11 @@ class TlsSettings(Section):
         if self.client_key is not None and self.client_certificate is None:
             raise ValueError("has a client-key and no client-certificate")
         return self
+
+    @property
+    def trust(self) -> Trust:
+        """The same for connections."""
+        return Trust(self.ca_file, self.client_certificate, self.client_key)
 
 
 class FileTarget(TargetSettings):

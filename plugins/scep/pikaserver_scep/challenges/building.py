@@ -6,6 +6,7 @@ from datetime import timedelta
 from weakref import WeakKeyDictionary
 
 from pikaserver.api.operations import Job
+from pikaserver.api.outgoing import HttpClient, read_secret
 from pikaserver.api.server import Server
 from pikaserver_scep.challenges.desk import ChallengeDesk
 from pikaserver_scep.challenges.intune import revoking, telling
@@ -18,7 +19,6 @@ from pikaserver_scep.challenges.intune.validation import Validation
 from pikaserver_scep.challenges.manual import Manual
 from pikaserver_scep.challenges.method import ChallengeMethod
 from pikaserver_scep.challenges.one_time import OneTime
-from pikaserver_scep.challenges.outgoing import HttpClient, read_secret
 from pikaserver_scep.challenges.settings import ChallengeSettings
 from pikaserver_scep.challenges.static import Static
 from pikaserver_scep.challenges.webhook import Webhook
@@ -54,7 +54,7 @@ def _build(server: Server, settings: ChallengeSettings) -> Built:
         "manual": Manual(),
     }
     for name, webhook in settings.webhooks.items():
-        HttpClient(webhook).check_files()
+        HttpClient(webhook.route).check_files()
         read_secret(webhook.secret_file)
         methods[f"webhook/{name}"] = Webhook(name, webhook, server.clock)
     jobs: list[Job] = []
@@ -67,7 +67,7 @@ def _build(server: Server, settings: ChallengeSettings) -> Built:
 
 def _intune(server: Server, settings: ChallengeSettings, name: str) -> tuple[Intune, Iterator[Job]]:
     own = settings.intune[name]
-    HttpClient(own).check_files()
+    HttpClient(own.route).check_files()
     read_secret(own.secret_file)
     service = IntuneService(own, server.clock, server.entropy)
     validation, requests = Validation(service), IntuneRequests(server)

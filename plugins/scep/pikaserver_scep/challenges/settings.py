@@ -13,10 +13,14 @@ from pydantic import (
     model_validator,
 )
 
+from pikaserver.api.outgoing import Proxy, Route, Trust
+
 MethodName = Literal["one-time", "static", "ndes", "intune", "webhook", "manual"]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2000)]
 HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[!-~]+$", max_length=2000)]
 ProxyUrl = Annotated[str, StringConstraints(pattern=r"^http://[!-~]+$", max_length=2000)]
+ANSWER_LIMIT_OCTETS = 1 << 20
+
 Path = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
@@ -53,6 +57,18 @@ class Outgoing(_Table):
         if (self.proxy_user is None) != (self.proxy_password_file is None):
             raise ValueError("proxy-user and proxy-password-file go together")
         return self
+
+    @property
+    def route(self) -> Route:
+        """The same for connections."""
+        proxy = self.proxy and Proxy(self.proxy, self.proxy_user, self.proxy_password_file)
+        return Route(
+            timeout_seconds=self.timeout_seconds,
+            exchange_seconds=self.timeout_seconds,
+            answer_limit_octets=ANSWER_LIMIT_OCTETS,
+            trust=Trust(self.ca_file),
+            proxy=proxy or None,
+        )
 
 
 class IntuneSettings(Outgoing):

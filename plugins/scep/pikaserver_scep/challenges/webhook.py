@@ -9,6 +9,7 @@ import logging
 from pikaserver.api.errors import Unavailable
 from pikaserver.api.issuance import Requester
 from pikaserver.api.operations import Clock
+from pikaserver.api.outgoing import Exchange, HttpClient, present_secret
 from pikaserver.asn1.names import general_name_text
 from pikaserver_scep.challenges.method import (
     METHOD,
@@ -18,9 +19,9 @@ from pikaserver_scep.challenges.method import (
     Refused,
     Verdict,
 )
-from pikaserver_scep.challenges.outgoing import Exchange, HttpClient, present_secret
 from pikaserver_scep.challenges.settings import WebhookSettings
 
+JSON = "application/json"
 SIGNATURE = "Pikaserver-Signature"
 RETRY_AFTER = 60
 _LONGEST_REASON = 200
@@ -41,7 +42,7 @@ class Webhook:
     def __init__(self, which: str, settings: WebhookSettings, clock: Clock) -> None:
         self._which = which
         self._settings = settings
-        self._client = HttpClient(settings)
+        self._client = HttpClient(settings.route)
         self._clock = clock
 
     def check(self, question: ChallengeQuestion) -> Verdict:
@@ -60,7 +61,7 @@ class Webhook:
         return self._accepted(question, fields)
 
     def _answer(self, question: ChallengeQuestion) -> dict[str, object]:
-        answer = self._client.send(self._exchange(question))
+        answer = self._client.ask(self._exchange(question))
         if not answer.ok:
             raise Unavailable(f"the webhook {self._which} answers {answer.status}")
         return answer.json()
@@ -94,5 +95,5 @@ class Webhook:
         at = str(int(self._clock().timestamp()))
         secret = present_secret(self._settings.secret_file).encode()
         mac = hmac.new(secret, f"{at}.".encode() + body, hashlib.sha256).hexdigest()
-        headers = {"Content-Type": "application/json", SIGNATURE: f"t={at},v1={mac}"}
+        headers = {"Content-Type": JSON, "Accept": JSON, SIGNATURE: f"t={at},v1={mac}"}
         return Exchange("POST", self._settings.url, headers, body)

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from pikaserver.api.errors import RequestRejected, Unavailable
 from pikaserver.api.operations import Clock, Entropy
-from pikaserver_scep.challenges.outgoing import Answer, Exchange, HttpClient, present_secret
+from pikaserver.api.outgoing import Answer, Exchange, HttpClient, present_secret
 from pikaserver_scep.challenges.settings import IntuneSettings
 
 INTUNE_APPLICATION = "0000000a-0000-0000-c000-000000000000"
@@ -37,7 +37,7 @@ class IntuneService:
 
     def __init__(self, settings: IntuneSettings, clock: Clock, entropy: Entropy) -> None:
         self._settings = settings
-        self._client = HttpClient(settings)
+        self._client = HttpClient(settings.route)
         self._clock = clock
         self._entropy = entropy
         self._lock = threading.Lock()
@@ -77,12 +77,13 @@ class IntuneService:
         headers = {
             # Microsoft's library joins a slash to a resource that ends in one.
             "Authorization": f"Bearer {self._token(self._settings.resource_url + '/.default')}",
+            "Accept": "application/json",
             "Content-Type": "application/json",
             "User-Agent": CALLER,
             "api-version": version,
             "client-request-id": self._request_id(),
         }
-        return self._client.send(Exchange("POST", url, headers, json.dumps(body).encode()))
+        return self._client.ask(Exchange("POST", url, headers, json.dumps(body).encode()))
 
     def _place(self, service: str) -> str:
         now = self._clock()
@@ -103,10 +104,11 @@ class IntuneService:
         graph = self._settings.graph_url.rstrip("/")
         url = f"{graph}/v1.0/servicePrincipals/appId={INTUNE_APPLICATION}/endpoints"
         headers = {
+            "Accept": "application/json",
             "Authorization": f"Bearer {self._token(f'{graph}/.default')}",
             "client-request-id": self._request_id(),
         }
-        answer = self._client.send(Exchange("GET", url, headers))
+        answer = self._client.ask(Exchange("GET", url, headers))
         if not answer.ok:
             raise Unavailable(
                 f"Microsoft Graph answers {answer.status} on Intune's endpoints: {_shown(answer)}"
@@ -126,11 +128,14 @@ class IntuneService:
             "grant_type": "client_credentials",
             "scope": scope,
         }
-        answer = self._client.send(
+        answer = self._client.ask(
             Exchange(
                 "POST",
                 f"{login}/{self._settings.tenant}/oauth2/v2.0/token",
-                {"Content-Type": "application/x-www-form-urlencoded"},
+                {
+                    "Accept": "application/json",
+                    "Content-Type": "application/x-www-form-urlencoded",
+                },
                 urlencode(form).encode(),
             )
         )
