@@ -44,7 +44,7 @@ docs:  ## Build the documentation in docs/_build/html; a warning is an error
 	"$(BIN)/sphinx-build" -q -W --keep-going -b html docs docs/_build/html
 
 test: set-up lint docs  ## Do all set-up, then run every check and every test
-	"$(BIN)/pytest" -n $(WORKERS) $(PYTEST_ARGS)
+	@scripts/run-tests "$(BIN)" $(WORKERS) $(PYTEST_ARGS)
 
 fuzz:  ## Feed every parser SECONDS of mutated input; what is found lies in .fuzz
 	@scripts/set-up "$(VENV)" test
