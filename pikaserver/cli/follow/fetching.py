@@ -2,16 +2,13 @@
 
 import base64
 import http.client
-import socket
 import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from pikaserver.api.errors import ConfigurationError, MalformedRequest, Unavailable
+from pikaserver.api.outgoing import deadline
 from pikaserver.asn1.crl_reading import LARGEST_CRL
 
 LARGEST_ANSWER = 2 * LARGEST_CRL
@@ -120,7 +117,7 @@ def _ask(url: str, access: Access, validators: Validators) -> Fetched | str:
     headers = {"Accept-Encoding": "identity", **validators.headers(), **_credentials(access)}
     try:
         connection.connect()
-        with _cut_after(_LONGEST_SECONDS, connection.sock):
+        with deadline(connection.sock, _LONGEST_SECONDS):
             connection.request("GET", target, headers=headers)
             return _read(url, connection.getresponse(), validators)
     except (OSError, http.client.HTTPException) as error:
@@ -171,20 +168,3 @@ def _credentials(access: Access) -> dict[str, str]:
         return {}
     pair = base64.b64encode(f"{access.user}:{password}".encode()).decode("ascii")
     return {"Authorization": f"Basic {pair}"}
-
-
-@contextmanager
-def _cut_after(seconds: float, line: socket.socket) -> Iterator[None]:
-    """Cut a line on which something comes all the time, and never the end."""
-
-    def cut() -> None:
-        with suppress(OSError):
-            socket.socket.shutdown(line, socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
