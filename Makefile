@@ -32,6 +32,7 @@ set-up:  ## Prepare the environment for working on the code
 	@scripts/system-packages
 	@scripts/set-up "$(VENV)" test
 	@scripts/fetch-openssl .tools/openssl
+	@scripts/fetch-bouncycastle .tools/bouncycastle
 
 lint:  ## Check style and types
 	@scripts/set-up "$(VENV)" test
@@ -57,7 +58,7 @@ demo:  ## Play the whole story with real clients and print each step
 	@PATH="$(abspath $(BIN)):$$PATH" scripts/demo
 
 bench: install  ## Measure against limits and peers; see benchmarks/README.md
-	@for script in enroll est scep storage livez ocsp tsa crl audit search start agent; do \
+	@for script in enroll est scep storage livez ocsp tsa acme crl post_quantum audit search start agent; do \
 	  PATH="$(abspath $(BIN)):$$PATH" "$(BIN)/python" benchmarks/$$script.py --seconds $(or $(SECONDS),3) || exit; \
 	done
 
