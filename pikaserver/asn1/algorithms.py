@@ -19,16 +19,19 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from pikaserver.api.errors import MalformedRequest, RequestRejected, SignatureFaulty
-from pikaserver.asn1 import der
+from pikaserver.asn1 import composite, der, slh_dsa
 from pikaserver.asn1.identifiers import (
     HASH_OIDS,
     identifier,
     key_algorithm,
+    key_bits,
     pss_identifier,
     read_oid,
     read_pss_hash,
     rsa_bits,
 )
+from pikaserver.asn1.kem_keys import kem_key_type
+from pikaserver.asn1.refused_algorithms import REFUSED
 
 HASHES: Mapping[str, type[hashes.HashAlgorithm]] = MappingProxyType(
     {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
@@ -44,6 +47,10 @@ _MESSAGE_ALGORITHMS = (
     ("ml-dsa-44", "2.16.840.1.101.3.4.3.17", 2420, 2),
     ("ml-dsa-65", "2.16.840.1.101.3.4.3.18", 3309, 3),
     ("ml-dsa-87", "2.16.840.1.101.3.4.3.19", 4627, 5),
+    *(
+        (one.name, one.oid, one.signature_octets, one.category)
+        for one in slh_dsa.PARAMETER_SETS.values()
+    ),
 )
 _CURVES = (  # greatest lengths of Ecdsa-Sig-Value
     ("ec-p256", "1.2.840.10045.3.1.7", "ecdsa-sha256", 72),
@@ -58,14 +65,6 @@ _MessageKey = (
     | mldsa.MLDSA65PublicKey
     | mldsa.MLDSA87PublicKey
 )
-_REFUSED = {
-    "1.2.840.113549.1.1.4": "MD5 with RSA is broken",
-    "1.2.840.113549.1.1.5": "SHA-1 with RSA is broken",
-    "1.2.840.10045.4.1": "SHA-1 with ECDSA is broken",
-    "2.16.840.1.101.3.4.3.32": "HashML-DSA-44 must not be used (RFC 9881)",
-    "2.16.840.1.101.3.4.3.33": "HashML-DSA-65 must not be used (RFC 9881)",
-    "2.16.840.1.101.3.4.3.34": "HashML-DSA-87 must not be used (RFC 9881)",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +124,10 @@ def _signature_algorithms() -> Mapping[str, SignatureAlgorithm]:
         SignatureAlgorithm(name, identifier(oid), name, None, octets)
         for name, oid, octets, _ in _MESSAGE_ALGORITHMS
     ]
+    table += [
+        SignatureAlgorithm(one.name, one.identifier, one.name, None, one.signature_octets)
+        for one in composite.COMPOSITES.values()
+    ]
     return MappingProxyType({entry.name: entry for entry in table})
 
 
@@ -159,6 +162,8 @@ _KEY_TYPE_BY_IDENTIFIER = {
 def key_type(spki: bytes) -> str:
     """Return our name of a SubjectPublicKeyInfo's type: ``ec-p256``, ``rsa-1024``, ``unknown``.
 
+    Keys that cannot sign have names, too: ``ml-kem-768``.
+
     Parameters count: an ML-DSA key with NULL, or an EC key with a spelt-out curve, is unknown.
 
     Raises:
@@ -167,7 +172,8 @@ def key_type(spki: bytes) -> str:
     algorithm_identifier = key_algorithm(spki)
     if algorithm_identifier == _RSA:
         return f"rsa-{rsa_bits(spki)}"
-    return _KEY_TYPE_BY_IDENTIFIER.get(algorithm_identifier, "unknown")
+    name = _KEY_TYPE_BY_IDENTIFIER.get(algorithm_identifier)
+    return name or kem_key_type(spki) or composite.composite_key_type(spki) or "unknown"
 
 
 def default_algorithm(key_type: str, hash_name: str | None = None, *, pss: bool = False) -> str:
@@ -176,6 +182,8 @@ def default_algorithm(key_type: str, hash_name: str | None = None, *, pss: bool 
     Raises:
         RequestRejected: the key type is not ours, or it has no such choice.
     """
+    if key_type in composite.COMPOSITES and hash_name is None and not pss:
+        return key_type
     kind = KEY_TYPES.get(key_type)
     if kind is None:
         raise RequestRejected(f"{key_type} is not a key type that signs here")
@@ -207,20 +215,21 @@ def algorithm_of(identifier_der: bytes) -> str:
     for entry in SIGNATURE_ALGORITHMS.values():
         if read_oid(entry.identifier) == dotted:
             raise MalformedRequest(f"the parameters of {entry.name} are not those of its RFC")
-    raise MalformedRequest(_REFUSED.get(dotted, f"signature algorithm {dotted} is not accepted"))
+    raise MalformedRequest(REFUSED.get(dotted, f"signature algorithm {dotted} is not accepted"))
 
 
 def refuse_parameters(identifier_der: bytes) -> None:
     """Return when an identifier that must have no parameters has none.
 
     Raises:
-        MalformedRequest: it is that of Ed25519, Ed448 or ML-DSA and has some, perhaps NULL.
+        MalformedRequest: it is that of an algorithm without a hash and has some, perhaps NULL.
     """
     dotted = read_oid(identifier_der)
     for name, oid, _, _ in _MESSAGE_ALGORITHMS:
         if oid == dotted and identifier_der != SIGNATURE_ALGORITHMS[name].identifier:
             raise MalformedRequest(
-                f"{name} with parameters: they are absent, not even NULL (RFC 8410, RFC 9881)"
+                f"{name} with parameters: they are absent, not even NULL"
+                " (RFC 8410, RFC 9881, RFC 9909)"
             )
 
 
@@ -268,6 +277,10 @@ def verify(
 def _verifier(
     spki: bytes, entry: SignatureAlgorithm, *, any_salt: bool
 ) -> Callable[[bytes, bytes], None]:
+    if entry.name in composite.COMPOSITES:
+        return partial(composite.verify, spki, entry.name)
+    if entry.name in slh_dsa.PARAMETER_SETS and key_type(spki) == entry.name:
+        return partial(slh_dsa.verify, entry.name, key_bits(spki))
     key = public_key(spki)
     if entry.hash is None:
         if isinstance(key, _MessageKey) and key_type(spki) == entry.name:

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -14,11 +15,21 @@ from cryptography.utils import Buffer
 
 from pikaserver.api.errors import MalformedRequest, SignatureFaulty
 from pikaserver.asn1 import der
-from pikaserver.asn1.algorithms import SIGNATURE_ALGORITHMS, algorithm_of
-from pikaserver.asn1.elements import INTEGER, SEQUENCE, children, content
+from pikaserver.asn1.algorithms import SIGNATURE_ALGORITHMS, algorithm_of, key_type, verify
+from pikaserver.asn1.composite import COMPOSITES
+from pikaserver.asn1.elements import (
+    INTEGER,
+    SEQUENCE,
+    children,
+    content,
+    expect,
+    members,
+    read_element,
+)
 from pikaserver.asn1.identifiers import key_identifier
 from pikaserver.asn1.names import check_bounds
 from pikaserver.asn1.refusing import refusing
+from pikaserver.asn1.slh_dsa import PARAMETER_SETS
 
 LIMIT_OCTETS = 65_536
 """The largest certificate that we read or make."""
@@ -136,9 +147,36 @@ def tbs_of(certificate: bytes) -> bytes:
     Raises:
         MalformedRequest: it is not a certificate.
     """
-    start, end = content(certificate, 0)
-    _, tbs_end = content(certificate[:end], start)
-    return certificate[start:tbs_end]
+    outer = read_element(certificate, 0)
+    expect(certificate, outer, SEQUENCE, "a certificate")
+    tbs = read_element(certificate, outer.start, outer.end)
+    expect(certificate, tbs, SEQUENCE, "a TBSCertificate")
+    return certificate[tbs.at : tbs.end]
+
+
+def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Tell whether a certificate names this issuer and is signed by its key."""
+    kind = key_type(public_key_of(issuer))
+    if kind in PARAMETER_SETS or kind in COMPOSITES:
+        return certificate.issuer == issuer.subject and _verifies(certificate, issuer)
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _verifies(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Verify SLH-DSA and composites, which cryptography does not know."""
+    octets = certificate.public_bytes(Encoding.DER)
+    _, outer, _ = members(octets, "a certificate")
+    tbs, spki = certificate.tbs_certificate_bytes, public_key_of(issuer)
+    try:
+        algorithm = algorithm_of(octets[outer.at : outer.end])
+        verify(spki, algorithm, certificate.signature, tbs)
+    except (MalformedRequest, SignatureFaulty):
+        return False
+    return True
 
 
 def public_key_of(certificate: x509.Certificate) -> bytes:

@@ -1,6 +1,6 @@
 """CMC (RFC 5272, RFC 6402): full requests read, full answers written; nothing of CMS."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -37,6 +37,8 @@ DATA_RETURN = f"{_CMC}4"
 TRANSACTION_ID = f"{_CMC}5"
 SENDER_NONCE = f"{_CMC}6"
 RECIPIENT_NONCE = f"{_CMC}7"
+ENCRYPTED_POP = f"{_CMC}9"
+DECRYPTED_POP = f"{_CMC}10"
 GET_CERT = f"{_CMC}15"
 GET_CRL = f"{_CMC}16"
 REVOKE_REQUEST = f"{_CMC}17"
@@ -93,6 +95,13 @@ class WishedCertificate:
     der: bytes
     is_crmf: bool = False
 
+    @property
+    def tagged(self) -> bytes:
+        """TaggedRequest, as it stands in the message."""
+        if self.is_crmf:
+            return bytes((_CRMF,)) + self.der[1:]
+        return der.context(0, der.integer(self.body_part) + self.der)
+
 
 @dataclass(frozen=True, slots=True)
 class PkiData:
@@ -100,6 +109,11 @@ class PkiData:
 
     controls: tuple[Control, ...]
     requests: tuple[WishedCertificate, ...]
+
+    @property
+    def tagged(self) -> Mapping[int, bytes]:
+        """The requests as they stand in the message, by their numbers."""
+        return {one.body_part: one.tagged for one in self.requests}
 
     def value(self, kind: str) -> bytes | None:
         """Return the one value of a control that may be there once; ``None`` without it.

@@ -17,10 +17,13 @@ from pikaserver.asn1.elements import (
     expect,
     members,
 )
+from pikaserver.asn1.identifiers import UNSIGNED
 from pikaserver.asn1.refusing import refusing
 
 _EXTENSION_REQUEST = "1.2.840.113549.1.9.14"
 _SIGNATURE = CONTEXT | CONSTRUCTED | 1
+_KEY_ENCIPHERMENT = CONTEXT | CONSTRUCTED | 2
+_SUBSEQUENT_MESSAGE = CONTEXT | 1
 _SUBJECT = CONTEXT | CONSTRUCTED | 5
 _PUBLIC_KEY = CONTEXT | CONSTRUCTED | 6
 _EXTENSIONS = CONTEXT | CONSTRUCTED | 9
@@ -29,7 +32,8 @@ _EXTENSIONS = CONTEXT | CONSTRUCTED | 9
 def read_request_message(octets: bytes) -> CertificationRequest:
     """Read CertReqMsg with subject, public key, and the key's signature over CertRequest.
 
-    Other proofs of possession are not taken: they need another round, or the private key.
+    A key that cannot sign may say that it waits to be challenged (RFC 4211 section 4.2); the
+    request is unsigned then.  Other proofs of possession are not taken.
 
     Raises:
         MalformedRequest: it cannot be read, or lacks one of these.
@@ -39,10 +43,7 @@ def read_request_message(octets: bytes) -> CertificationRequest:
         wished, *proofs = members(octets, "CertReqMsg")
         number, template, *_controls = members(octets, "CertRequest", wished.at)
         expect(octets, number, INTEGER, "the number of a request")
-        proof = next((one for one in proofs if one.tag == _SIGNATURE), None)
-        if proof is None:
-            raise MalformedRequest("a request in CRMF has to be signed by its own key")
-        algorithm, signature = _signature(octets, proof)
+        algorithm, signature = _proof(octets, proofs)
         likeness = _as_pkcs10(octets, template, algorithm, signature)
         tbs = octets[wished.at : wished.end]
         return replace(read_csr(likeness), der=octets, tbs=tbs)
@@ -61,6 +62,18 @@ def is_request_message(octets: bytes) -> bool:
     """Tell a request in CRMF from one in PKCS#10, whose second part is an algorithm."""
     tags = [part.tag for part in children(octets)]
     return tags[:1] == [SEQUENCE] and tags[1:2] != [SEQUENCE]
+
+
+def _proof(octets: bytes, proofs: list[Element]) -> tuple[bytes, bytes]:
+    """Return algorithm and signature, both in DER."""
+    for proof in proofs:
+        if proof.tag == _SIGNATURE:
+            return _signature(octets, proof)
+        if proof.tag == _KEY_ENCIPHERMENT:
+            if [part.tag for part in children(octets, proof.at)] != [_SUBSEQUENT_MESSAGE]:
+                raise MalformedRequest("keys prove possession by a challenge, not by being sent")
+            return UNSIGNED, der.bit_string(b"")
+    raise MalformedRequest("a request in CRMF has to be signed by its own key")
 
 
 def _signature(octets: bytes, proof: Element) -> tuple[bytes, bytes]:

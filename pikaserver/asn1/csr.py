@@ -16,14 +16,13 @@ from pikaserver.asn1.algorithms import (
     refuse_parameters,
     verify,
 )
+from pikaserver.asn1.csr_tidying import tidied
 from pikaserver.asn1.elements import (
     BIT_STRING,
-    CONSTRUCTED,
     INTEGER,
     OID,
     SEQUENCE,
     SET,
-    Element,
     children,
     dotted,
     expect,
@@ -168,9 +167,12 @@ def _verify(csr: CertificationRequest | _Parts, weak: Collection[str]) -> None:
 
 
 def request_info(
-    subject: x509.Name, spki: bytes, extensions: Sequence[x509.Extension[x509.ExtensionType]]
+    subject: x509.Name,
+    spki: bytes,
+    extensions: Sequence[x509.Extension[x509.ExtensionType]],
+    *others: bytes,
 ) -> bytes:
-    """Return a CertificationRequestInfo (RFC 2986 section 4.1), ready to be signed."""
+    """Return a CertificationRequestInfo (RFC 2986 section 4.1), with other attributes in DER."""
     encoded = [
         der.sequence(
             der.oid(extension.oid.dotted_string),
@@ -180,7 +182,7 @@ def request_info(
         for extension in extensions
     ]
     request = der.sequence(der.oid(_EXTENSION_REQUEST), der.set_of(der.sequence(*encoded)))
-    attributes = der.context(0, request if encoded else b"")
+    attributes = der.context(0, b"".join(sorted([*others, *([request] if encoded else [])])))
     return der.sequence(der.integer(0), subject.public_bytes(), spki, attributes)
 
 
@@ -264,31 +266,8 @@ def _load(octets: bytes) -> tuple[x509.Name, tuple[x509.Extension[x509.Extension
         try:
             request = x509.load_der_x509_csr(octets)
         except ValueError:
-            request = x509.load_der_x509_csr(_tidied(octets))
+            request = x509.load_der_x509_csr(tidied(octets))
         return request.subject, tuple(request.extensions)
-
-
-def _tidied(octets: bytes) -> bytes:
-    """Return a copy for reading: every SET OF sorted, and attributes where none were sent."""
-    info, algorithm, signature = children(octets)
-    fields = list(children(octets, info.at))
-    encoded = [_sorted(octets, field) for field in fields]
-    if len(fields) == 3:  # noqa: PLR2004 - version, subject, key
-        encoded.append(der.context(0, b""))
-    return der.sequence(
-        der.sequence(*encoded),
-        octets[algorithm.at : algorithm.end],
-        octets[signature.at : signature.end],
-    )
-
-
-def _sorted(octets: bytes, found: Element) -> bytes:
-    if not found.tag & CONSTRUCTED:
-        return octets[found.at : found.end]
-    inner = [_sorted(octets, child) for child in children(octets, found.at)]
-    if found.tag in (SET, _ATTRIBUTES):
-        inner.sort()
-    return octets[found.at : found.start] + b"".join(inner)
 
 
 def _alternative_names(

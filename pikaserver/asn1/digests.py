@@ -17,6 +17,11 @@ DIGEST_OIDS: Mapping[str, str] = MappingProxyType(
 )
 """The OIDs of the hashes that we know, by our names."""
 
+SHAKE_OIDS: Mapping[str, str] = MappingProxyType(
+    {"shake128": "2.16.840.1.101.3.4.2.11", "shake256": "2.16.840.1.101.3.4.2.12"}
+)
+"""Those that go with SLH-DSA in CMS alone: twice as long as their security (RFC 9814)."""
+
 DIGEST_NAMES: Mapping[str, str] = MappingProxyType({oid: name for name, oid in DIGEST_OIDS.items()})
 """The same the other way round."""
 
@@ -33,5 +38,9 @@ def python_name(name: str) -> str:
 
 def digest(name: str, octets: bytes) -> bytes:
     """Return the digest of some octets; SHA-1 and MD5 are there for what others signed."""
+    if name == "shake128":
+        return hashlib.shake_128(octets).digest(32)
+    if name == "shake256":
+        return hashlib.shake_256(octets).digest(64)
     weak = name in ("sha1", "md5")
     return hashlib.new(python_name(name), octets, usedforsecurity=not weak).digest()

@@ -123,7 +123,26 @@ def read_envelope(octets: bytes, *, limit_octets: int = LIMIT_OCTETS) -> Envelop
         return _read(octets)
 
 
+def read_parts(octets: bytes) -> tuple[bytes, ContentCipher, bytes, bytes]:
+    """Return the one RecipientInfo of EnvelopedData, its cipher, vector and encrypted content.
+
+    Raises:
+        AlgorithmRefused: a cipher that is not accepted.
+        MalformedRequest: it is something else, or has more than one recipient.
+    """
+    infos, content = _fields(octets)
+    info = _only(octets, infos, "recipient")
+    return octets[info.at : info.end], *_content(octets, content)
+
+
 def _read(octets: bytes) -> Envelope:
+    infos, content = _fields(octets)
+    recipient, transport, encrypted_key = _recipient(octets, infos)
+    cipher, iv, encrypted = _content(octets, content)
+    return Envelope(recipient, transport, encrypted_key, cipher, iv, encrypted)
+
+
+def _fields(octets: bytes) -> tuple[Element, Element]:
     parts = members(octets, "a ContentInfo")
     tags = [part.tag for part in parts]
     if tags[1:] != [_FIRST] or octets[parts[0].at : parts[0].end] != _ENVELOPED_DATA:
@@ -131,9 +150,7 @@ def _read(octets: bytes) -> Envelope:
     fields = members(octets, "an EnvelopedData", _only(octets, parts[1], "EnvelopedData").at)
     if [field.tag for field in fields[:3]] != [INTEGER, SET, SEQUENCE]:
         raise MalformedRequest("not an EnvelopedData, or one with an originator")
-    recipient, transport, encrypted_key = _recipient(octets, fields[1])
-    cipher, iv, encrypted = _content(octets, fields[2])
-    return Envelope(recipient, transport, encrypted_key, cipher, iv, encrypted)
+    return fields[1], fields[2]
 
 
 def _only(octets: bytes, outer: Element, what: str) -> Element:

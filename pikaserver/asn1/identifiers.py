@@ -31,6 +31,10 @@ def identifier(oid: str, *parameters: bytes) -> bytes:
     return der.sequence(der.oid(oid), *parameters)
 
 
+UNSIGNED = identifier("1.3.6.1.5.5.7.6.36")
+"""id-alg-unsigned (RFC 9925): stands where nobody signed."""
+
+
 def hash_identifier(hash_name: str) -> bytes:
     """Return a hash's AlgorithmIdentifier as CMS wants it: without parameters (RFC 5754)."""
     return identifier(HASH_OIDS[hash_name])

@@ -5,6 +5,7 @@
     Recipient
     ├── KeyTransportRecipient    a certificate with an RSA key
     ├── KeyAgreementRecipient    a certificate with an EC key (RFC 5753)
+    ├── KemRecipient             an ML-KEM key, see ``kem_envelopes``
     ├── WrappedKeyRecipient      a key that both sides have
     └── PasswordRecipient        a password that both sides know
 """
@@ -38,12 +39,14 @@ _ECDH_SHA256 = "1.3.132.1.11.1"
 _PBKDF2 = "1.2.840.113549.1.5.12"
 _HMAC_SHA256 = "1.2.840.113549.2.9"
 _PWRI_KEK = "1.2.840.113549.1.9.16.3.9"
-_AES_WRAP = {
+AES_WRAP = {
     16: "2.16.840.1.101.3.4.1.5",
     24: "2.16.840.1.101.3.4.1.25",
     32: "2.16.840.1.101.3.4.1.45",
 }
-_WRAP_256 = identifier(_AES_WRAP[32])
+"""AES key wrap (RFC 3394) by the length of its key."""
+
+_WRAP_256 = identifier(AES_WRAP[32])
 
 
 class Recipient(Protocol):
@@ -119,13 +122,13 @@ class WrappedKeyRecipient:
 
     def info(self, content_key: bytes, entropy: Entropy) -> bytes:
         """See `Recipient`."""
-        if len(self.key) not in _AES_WRAP:
+        if len(self.key) not in AES_WRAP:
             raise RequestRejected("a key that wraps others has 16, 24 or 32 octets")
         return der.context(
             2,
             der.integer(4)
             + der.sequence(der.octet_string(self.name))
-            + identifier(_AES_WRAP[len(self.key)])
+            + identifier(AES_WRAP[len(self.key)])
             + der.octet_string(aes_key_wrap(self.key, content_key)),
         )
 

@@ -7,9 +7,11 @@ from pikaserver.api.errors import MalformedRequest
 from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import SIGNATURE_ALGORITHMS
 from pikaserver.asn1.certificate import issuer_and_serial
-from pikaserver.asn1.digests import DIGEST_OIDS
+from pikaserver.asn1.digests import DIGEST_OIDS, SHAKE_OIDS
 from pikaserver.asn1.elements import CONSTRUCTED, CONTEXT, SEQUENCE, SET, Element, children
 from pikaserver.asn1.identifiers import identifier
+from pikaserver.asn1.slh_dsa import PARAMETER_SETS
+from pikaserver.asn1.weak_signatures import MD5_OID, WEAK_ALGORITHMS
 
 DATA = "1.2.840.113549.1.7.1"
 SIGNED_DATA = "1.2.840.113549.1.7.2"
@@ -17,6 +19,7 @@ CONTENT_TYPE = "1.2.840.113549.1.9.3"
 MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 SIGNING_TIME = "1.2.840.113549.1.9.5"
 
+_DIGESTS = {**DIGEST_OIDS, **SHAKE_OIDS}
 _TOLD_OF_CONTENT = {der.oid(CONTENT_TYPE), der.oid(MESSAGE_DIGEST)}
 
 RSA_ENCRYPTION = identifier("1.2.840.113549.1.1.1", der.null())
@@ -27,9 +30,17 @@ def digest_of(algorithm: str) -> str:
     """Return the hash that goes with a signature algorithm in SignerInfo.
 
     Ed25519 and ML-DSA hash by themselves; for signed attributes they go with SHA-512 (RFC 8419
-    section 3.1, RFC 9882 section 3.3).
+    section 3.1, RFC 9882 section 3.3), SLH-DSA with the hash of its own kind (RFC 9814).
     """
-    return SIGNATURE_ALGORITHMS[algorithm].hash or "sha512"
+    if algorithm in WEAK_ALGORITHMS:
+        return WEAK_ALGORITHMS[algorithm]
+    hashing = PARAMETER_SETS.get(algorithm)
+    if hashing is None:
+        return SIGNATURE_ALGORITHMS[algorithm].hash or "sha512"
+    wide = hashing.category > 1
+    if "shake" in algorithm:
+        return "shake256" if wide else "shake128"
+    return "sha512" if wide else "sha256"
 
 
 def attribute(oid: str, value: bytes) -> bytes:
@@ -93,8 +104,7 @@ def signed_data(
         certificates: DER.
         crls: DER.
     """
-    # RFC 5754 section 2: SHA-2 has no parameters here.
-    digest = identifier(DIGEST_OIDS[signed.digest or digest_of(signed.algorithm)])
+    digest = _digest_identifier(signed.digest or digest_of(signed.algorithm))
     inside = b"" if content is None else der.context(0, der.octet_string(content))
     return der.sequence(
         der.oid(SIGNED_DATA),
@@ -112,14 +122,28 @@ def signed_data(
     )
 
 
+def _digest_identifier(name: str) -> bytes:
+    """Return a DigestAlgorithmIdentifier: MD5 has NULL, SHA-1 and SHA-2 nothing.
+
+    RFC 3370 section 2, RFC 5754 section 2.
+    """
+    return identifier(MD5_OID, der.null()) if name == "md5" else identifier(_DIGESTS[name])
+
+
+def _signature_identifier(algorithm: str) -> bytes:
+    if algorithm in WEAK_ALGORITHMS:
+        return RSA_ENCRYPTION
+    entry = SIGNATURE_ALGORITHMS[algorithm]
+    return RSA_ENCRYPTION if entry.family == "rsa" else entry.identifier
+
+
 def _signer_info(signed: Signed, digest: bytes) -> bytes:
-    entry = SIGNATURE_ALGORITHMS[signed.algorithm]
     return der.sequence(
         der.integer(1),
         issuer_and_serial(signed.certificate),
         digest,
         # Signed as a SET OF, carried as [0] IMPLICIT (section 5.3).
         bytes((CONTEXT | CONSTRUCTED,)) + signed.attributes[1:],
-        RSA_ENCRYPTION if entry.family == "rsa" else entry.identifier,
+        _signature_identifier(signed.algorithm),
         der.octet_string(signed.signature),
     )

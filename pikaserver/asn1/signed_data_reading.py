@@ -7,7 +7,7 @@ from pikaserver.api.errors import AlgorithmRefused, MalformedRequest, SignatureF
 from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import SIGNATURE_ALGORITHMS, algorithm_of, verify
 from pikaserver.asn1.certificate import issuer_and_serial, public_key_of, read_certificate
-from pikaserver.asn1.digests import DIGEST_NAMES, digest
+from pikaserver.asn1.digests import DIGEST_NAMES, SHAKE_OIDS, digest
 from pikaserver.asn1.elements import (
     CONSTRUCTED,
     CONTEXT,
@@ -37,7 +37,11 @@ LIMIT_OCTETS = 1 << 20
 _SIGNED_DATA = der.oid(SIGNED_DATA)
 _FIRST, _SECOND = CONTEXT | CONSTRUCTED, CONTEXT | CONSTRUCTED | 1
 _RSA_OID = read_oid(RSA_ENCRYPTION)
-_DIGEST_NAMES = {**DIGEST_NAMES, MD5_OID: "md5"}
+_DIGEST_NAMES = {
+    **DIGEST_NAMES,
+    **{oid: name for name, oid in SHAKE_OIDS.items()},
+    MD5_OID: "md5",
+}
 
 
 @dataclass(frozen=True, slots=True)

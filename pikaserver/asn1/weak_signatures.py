@@ -15,6 +15,9 @@ MD5_OID = "1.2.840.113549.2.5"
 WEAK_HASHES = ("sha1", "md5")
 """Hashes with which nothing is proved any more but to those who have no choice."""
 
+WEAK_ALGORITHMS: Mapping[str, str] = MappingProxyType({f"rsa-{name}": name for name in WEAK_HASHES})
+"""What signs over them, by the names of signature algorithms; it is in no other table."""
+
 _WITH_RSA: Mapping[str, str] = MappingProxyType(
     {"1.2.840.113549.1.1.5": "sha1", "1.2.840.113549.1.1.4": "md5"}
 )
@@ -24,6 +27,11 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {"sha1": hashes.SHA1(), "md5": hashes
 def weak_hash(identifier_der: bytes) -> str | None:
     """Return the weak hash that a signature's AlgorithmIdentifier names, if any."""
     return _WITH_RSA.get(read_oid(identifier_der))
+
+
+def hash_of_weak(hash_name: str) -> hashes.HashAlgorithm:
+    """Return SHA-1 or MD5."""
+    return _HASHES[hash_name]
 
 
 def verify_weak(

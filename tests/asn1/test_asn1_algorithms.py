@@ -3,7 +3,7 @@
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pikaserver.api.errors import MalformedRequest, RequestRejected, SignatureFaulty
@@ -17,7 +17,9 @@ from pikaserver.asn1.algorithms import (
     key_type,
     verify,
 )
+from pikaserver.asn1.composite import COMPOSITES
 from pikaserver.asn1.identifiers import hash_identifier, identifier, key_identifier
+from pikaserver.asn1.slh_dsa import PARAMETER_SETS
 
 MESSAGE = b"to be signed"
 
@@ -42,7 +44,7 @@ def fitting():
         (kind, name)
         for kind, key in KEY_TYPES.items()
         for name, entry in SIGNATURE_ALGORITHMS.items()
-        if entry.family in key.families and kind not in {"rsa-3072", "rsa-4096"}
+        if entry.family in key.families and kind not in {"rsa-3072", "rsa-4096", *PARAMETER_SETS}
     ]
 
 
@@ -50,12 +52,16 @@ def test_the_table_is_complete():
     """The names on which templates and settings rely."""
     assert (
         "rsa-2048 rsa-3072 rsa-4096 ec-p256 ec-p384 ec-p521 ec-secp256k1 ed25519 ed448 "
-        "ml-dsa-44 ml-dsa-65 ml-dsa-87"
+        "ml-dsa-44 ml-dsa-65 ml-dsa-87 "
+        "slh-dsa-sha2-128s slh-dsa-sha2-128f slh-dsa-sha2-192s slh-dsa-sha2-192f "
+        "slh-dsa-sha2-256s slh-dsa-sha2-256f slh-dsa-shake-128s slh-dsa-shake-128f "
+        "slh-dsa-shake-192s slh-dsa-shake-192f slh-dsa-shake-256s slh-dsa-shake-256f"
     ) == " ".join(KEY_TYPES)
     assert (
         "ecdsa-sha256 ecdsa-sha384 ecdsa-sha512 ed25519 ed448 ml-dsa-44 ml-dsa-65 ml-dsa-87 "
         "rsa-pss-sha256 rsa-pss-sha384 rsa-pss-sha512 rsa-sha256 rsa-sha384 rsa-sha512"
-    ) == " ".join(sorted(SIGNATURE_ALGORITHMS))
+    ) == " ".join(sorted(SIGNATURE_ALGORITHMS.keys() - PARAMETER_SETS.keys() - COMPOSITES.keys()))
+    assert SIGNATURE_ALGORITHMS.keys() >= PARAMETER_SETS.keys()
     assert len(SIGNATURE_ALGORITHMS) == len({e.identifier for e in SIGNATURE_ALGORITHMS.values()})
 
 
@@ -75,6 +81,17 @@ def test_a_good_signature_verifies_and_a_changed_one_does_not(keys, spki_of, kin
             verify(spki, algorithm, broken, MESSAGE)
     with pytest.raises(SignatureFaulty):
         verify(spki, algorithm, signature, MESSAGE + b"!")
+
+
+def test_a_signature_of_another_context_verifies_nothing(spki_of):
+    """RFC 9881 section 3: the context is empty; what was signed for another use is not ours."""
+    key = mldsa.MLDSA65PrivateKey.generate()
+    spki = spki_of(key)
+
+    verify(spki, "ml-dsa-65", key.sign(b"message"), b"message")
+
+    with pytest.raises(SignatureFaulty):
+        verify(spki, "ml-dsa-65", key.sign(b"message", b"another use"), b"message")
 
 
 def test_a_key_of_another_kind_verifies_nothing(keys, spki_of):

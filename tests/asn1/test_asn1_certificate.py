@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pikaserver.api.errors import MalformedRequest, SignatureFaulty
@@ -217,6 +217,7 @@ def test_bent_certificates_raise_nothing_else(certificate, mutations, data):
     assert octets[: len(tbs_of(octets))] != tbs_of(octets)
 
 
+@example(b"\0\2\0\0")
 @given(st.binary(max_size=200))
 def test_random_octets_are_no_certificate(octets):
     """Any input is read to the end or `MalformedRequest`."""

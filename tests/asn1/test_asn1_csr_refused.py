@@ -177,10 +177,10 @@ def test_weak_and_forbidden_algorithms_prove_nothing(made, algorithm, why):
 
 
 def test_a_key_that_nobody_verifies_is_named(made):
-    """SLH-DSA, ML-KEM and curves that are spelt out."""
-    spki = der.sequence(identifier("2.16.840.1.101.3.4.3.20"), der.bit_string(bytes(32)))
+    """HashSLH-DSA, HSS and curves that are spelt out."""
+    spki = der.sequence(identifier("2.16.840.1.101.3.4.3.35"), der.bit_string(bytes(32)))
 
-    with pytest.raises(MalformedRequest, match=r"2\.16\.840\.1\.101\.3\.4\.3\.20"):
+    with pytest.raises(MalformedRequest, match=r"2\.16\.840\.1\.101\.3\.4\.3\.35"):
         verify_possession(read_csr(made(spki=spki)))
 
 
