@@ -168,7 +168,8 @@ class Generation:
     ``certificate`` is DER; ``chain`` runs from its issuer to the root.  ``key`` is a
     `KeyReference` as text, or ``None`` when the key is elsewhere.  ``others`` are further
     certificates over this key: earlier ones, cross-certificates, and of a root that changed
-    its key OldWithNew and NewWithOld (RFC 4210 section 4.4).
+    its key OldWithNew and NewWithOld (RFC 4210 section 4.4).  One that is ``prepared`` signs
+    CRLs and links of its own alone, until it takes over.
     """
 
     id: int
@@ -179,6 +180,7 @@ class Generation:
     algorithm: str
     current: bool
     others: tuple[bytes, ...] = ()
+    prepared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,11 @@ class AuthorityRecord:
     enabled: bool
     generations: tuple[Generation, ...]
     waiting_csr: bytes | None = None
+
+    @property
+    def prepared(self) -> Generation | None:
+        """The key that comes next, if its certificate is there before it takes over."""
+        return next((one for one in self.generations if one.prepared), None)
 
 
 class Authorities(Protocol):

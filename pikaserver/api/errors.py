@@ -11,6 +11,7 @@
     ├── NotFound                no such object                                  404
     ├── Conflict                the object's state does not allow the deed      409
     ├── TooLarge                more octets than the door takes                 413
+    ├── HttpRefused             HTTP itself knows no such path or method        its own
     ├── TooManyRequests         ask again after ``retry_after``                 429
     ├── Unavailable             ask again after ``retry_after``                 503
     │   ├── KeyUnavailable      the key cannot sign now
@@ -72,6 +73,14 @@ class Conflict(PikaserverError):
 
 class TooLarge(PikaserverError):
     """The message has more octets than the door takes."""
+
+
+class HttpRefused(PikaserverError):
+    """HTTP itself has no such path, method or parameter here; ``status`` is 404, 405, 400 ..."""
+
+    def __init__(self, why: str, status: int) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 class TooManyRequests(PikaserverError):

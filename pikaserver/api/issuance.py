@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from pikaserver.api.certificates import CertificateRecord
 from pikaserver.api.errors import Decision
+from pikaserver.api.key_challenges import ChallengeAnswer
 from pikaserver.api.templates import Template
 
 
@@ -58,8 +59,9 @@ class Requester:
 
     ``name`` is for people and the audit trail (``code:4711``, ``certificate:CN=plc-21``).
     ``templates`` are those that the credential is good for, ``common_name`` the only name
-    that may be asked with it, ``None`` each for any.  ``certificate`` is the one of ours
-    whose key the requester holds.
+    that may be asked with it, ``None`` each for any.  ``bound_subject`` and ``bound_names`` are
+    the whole subject and the alternative names, where the credential is good for these alone.
+    ``certificate`` is the one of ours whose key the requester holds.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Requester:
     certificate: CertificateRecord | None = None
     proof: OneTimeProof | None = None
     common_name: str | None = None
+    bound_subject: x509.Name | None = None
+    bound_names: frozenset[x509.GeneralName] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class EnrollmentRequest:
     follows: subject and names stay.  A repeated ``transaction`` gets the first outcome.
     With ``approval`` a person decides, even where the template does not ask for one.
     ``model`` is what the requester says of its make; it is shown to people and decides nothing.
+    ``answer`` proves possession of a key that cannot sign.
     """
 
     csr: CertificationRequest
@@ -90,6 +95,7 @@ class EnrollmentRequest:
     transaction: str | None = None
     approval: bool = False
     model: str | None = None
+    answer: ChallengeAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,10 @@ from pikaserver.api.crls import Crls
 from pikaserver.api.devices import Devices
 from pikaserver.api.generated_keys import KeyGenerator
 from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester, Requests
+from pikaserver.api.key_challenges import KeyChallenges
 from pikaserver.api.lockouts import Lockouts
 from pikaserver.api.operations import Audit, Clock, Entropy, Event, Secrets
+from pikaserver.api.pairs import Pairs
 from pikaserver.api.renewal import Renewals
 from pikaserver.api.services import ServiceKeys
 from pikaserver.api.storage import Database
@@ -131,6 +133,16 @@ class Server(Protocol):
         ...
 
     @property
+    def key_challenges(self) -> KeyChallenges:
+        """Challenges for keys that cannot sign their requests."""
+        ...
+
+    @property
+    def pairs(self) -> Pairs:
+        """Which certificates are bound to each other."""
+        ...
+
+    @property
     def node(self) -> int:
         """The number of this node, 1 to 127."""
         ...
@@ -145,6 +157,10 @@ class Server(Protocol):
 
     def base_url(self, service: str) -> str | None:
         """Return where clients reach a service: ``http://pki.example:8080``; ``None``: nowhere."""
+        ...
+
+    def own_ports(self) -> frozenset[int]:
+        """Return the TCP ports on which this server listens: no URL of others leads there."""
         ...
 
     def authenticate(

@@ -65,6 +65,17 @@ class ServiceKey(Protocol):
         """
         ...
 
+    def with_hash(self, name: str) -> "ServiceKey":
+        """Return this RSA key as one that signs over another hash: ``sha512``.
+
+        Over ``sha1`` and ``md5`` it signs nothing but the signed attributes of SCEP messages.
+
+        Raises:
+            Conflict: this key, or where it lives, does not.
+            RequestRejected: its keeper forbids it.
+        """
+        ...
+
 
 class DecryptionKey(Protocol):
     """A key of a service to which clients encrypt."""

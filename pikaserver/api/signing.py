@@ -94,6 +94,19 @@ class ContentSigner(Signer, Protocol):
         ...
 
 
+@runtime_checkable
+class WeakHashSigner(Signer, Protocol):
+    """An RSA signer that also signs over SHA-1 and MD5, for those who can verify nothing else."""
+
+    def sign_weakly(self, octets: bytes, hash_name: str) -> bytes:
+        """Return the signature by RSASSA-PKCS1-v1_5 over ``sha1`` or ``md5``.
+
+        Only signed attributes that a nonce of ours makes unforeseeable are ever signed so:
+        who could foresee the octets could look for a second meaning of their hash.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class KeyTransport:
     """How a key was encrypted with RSA (RFC 8017 section 7).

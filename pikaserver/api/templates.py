@@ -111,6 +111,33 @@ class ScepRules:
 
 
 @dataclass(frozen=True, slots=True)
+class KemRules:
+    """How possession of a key that cannot sign (ML-KEM) may be proved.
+
+    ``names`` is ``same`` or ``any``: whether a statement speaks of its own signer only.
+    """
+
+    statement: bool = True
+    challenge: bool = True
+    names: str = "same"
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedRules:
+    """Whether certificates are bound to another one of the same holder (RFC 9763).
+
+    ``mode`` is ``refused``, ``allowed`` or ``required``; ``fresh`` is how old the request for
+    it may be; the other one has to come from one of ``templates``, if any are named.
+    ``alternates`` lets whoever fetches such a certificate have the other one as well.
+    """
+
+    mode: str = "refused"
+    fresh: timedelta = timedelta(hours=1)
+    templates: frozenset[str] = frozenset()
+    alternates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """The checked rules of one version of a template."""
 
@@ -141,3 +168,5 @@ class Template:
     """Whether a record is kept of each holder."""
     est: EstRules = EstRules()
     scep: ScepRules = ScepRules()
+    kem: KemRules = KemRules()
+    related: RelatedRules = RelatedRules()

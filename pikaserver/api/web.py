@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import falcon
 
@@ -122,6 +122,10 @@ class Service:
     Without ``answer_error`` errors go out as problem+json (RFC 9457).  A body of more than
     ``body_limit_octets`` is answered with `TooLarge` and never reaches the resource, nor the
     ``shortcut``.
+
+    What nobody foresaw reaches ``answer_error`` as a bare `PikaserverError`, to be said in the
+    protocol's words without a reason.  With a ``base_path`` everything below it is this
+    service's: a path without a route and a method that none takes come as `HttpRefused`.
     """
 
     name: str
@@ -130,6 +134,7 @@ class Service:
     answer_error: AnswerError | None = None
     body_limit_octets: int = 64 * 1024
     shortcut: Shortcut | None = None
+    base_path: str | None = None
 
 
 class Authenticator(Protocol):
@@ -158,6 +163,16 @@ class Listener(Protocol):
 
     def stop(self) -> None:
         """Close the socket and end its threads."""
+        ...
+
+
+@runtime_checkable
+class PortHolder(Protocol):
+    """A listener that tells its port, so that nothing of ours is made to connect there."""
+
+    @property
+    def port(self) -> int:
+        """The TCP port once it has started, 0 for none."""
         ...
 
 
