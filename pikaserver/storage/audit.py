@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pikaserver.api.operations import AuditRecord
-from pikaserver.storage.prepared import Prepared
+from pikaserver.api.prepared import Prepared
 from pikaserver.storage.tables import audit_chain, audit_record
 
 START = bytes(32)
@@ -162,6 +162,13 @@ def verify(connection: Connection) -> VerifyReport:
 def heads(connection: Connection) -> dict[int, Head]:
     """Return where each node's chain ends."""
     return {row.node: Head(row.sequence, row.hash) for row in connection.execute(_HEADS_OF_ALL)}
+
+
+def hash_of(connection: Connection, node: int, sequence: int) -> bytes | None:
+    """Return the hash of one record, ``None`` where there is none."""
+    one = (audit_record.c.node == node) & (audit_record.c.sequence == sequence)
+    found: bytes | None = connection.scalar(select(audit_record.c.hash).where(one))
+    return found
 
 
 def export(connection: Connection, query: TrailQuery | None = None) -> Iterator[str]:

@@ -13,6 +13,8 @@ from pikaserver.asn1.elements import read_element
 from pikaserver.storage.tables import authority, authority_certificate, authority_generation
 
 WAITING, ACTIVE, RETIRED = "waiting", "active", "retired"
+COMING, PREPARED = "coming", "prepared"
+"""What shall be prepared waits for its certificate as ``coming``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class NewGeneration:
     csr: bytes | None = None
     certificate: bytes | None = None
     chain: tuple[bytes, ...] = ()
+    prepare: bool = False
 
 
 def insert_authority(connection: Connection, name: str, settings: str, at: datetime) -> int:
@@ -50,7 +53,7 @@ def insert_generation(
     values = {
         "authority_id": authority_id,
         "number": (connection.scalar(newest) or 0) + 1,
-        "state": WAITING,
+        "state": COMING if new.prepare else WAITING,
         "key": new.key,
         "algorithm": new.algorithm,
         "public_key": new.public_key,
@@ -74,25 +77,57 @@ def activate(
 ) -> None:
     """Give a generation its certificate and make it the current one; older ones retire.
 
+    One that shall be prepared only gets its certificate: `take_over` makes it the current one.
     A certificate that it had before stays among its ``others``: relying parties hold it.
     """
     table = authority_generation
     row = connection.execute(
-        select(table.c.authority_id, table.c.certificate, table.c.chain).where(
+        select(table.c.authority_id, table.c.state, table.c.certificate, table.c.chain).where(
             table.c.id == generation_id
         )
     ).one()
     if row.certificate is not None:
         add_certificate(connection, generation_id, "renewed", row.certificate, row.chain, at)
-    connection.execute(
-        update(table)
-        .where(table.c.authority_id == row.authority_id, table.c.state == ACTIVE)
-        .values(state=RETIRED)
-    )
+    state = PREPARED if row.state in (COMING, PREPARED) else ACTIVE
+    if state == ACTIVE:
+        _retire(connection, row.authority_id)
     connection.execute(
         update(table)
         .where(table.c.id == generation_id)
-        .values(state=ACTIVE, certificate=certificate, chain=b"".join(chain))
+        .values(state=state, certificate=certificate, chain=b"".join(chain))
+    )
+
+
+def intend(connection: Connection, generation_id: int, *, prepare: bool) -> None:
+    """Say of a generation without a certificate whether that only prepares it."""
+    table = authority_generation
+    statement = update(table).where(table.c.id == generation_id, table.c.certificate.is_(None))
+    connection.execute(statement.values(state=COMING if prepare else WAITING))
+
+
+def take_over(connection: Connection, generation_id: int) -> None:
+    """Make a prepared generation the current one; the one before retires.
+
+    Raises:
+        Conflict: it is not prepared, or not any more.
+    """
+    table = authority_generation
+    statement = update(table).where(table.c.id == generation_id, table.c.state == PREPARED)
+    # The row is taken before the one before it retires: of two who do this, one finds nothing.
+    taken = statement.values(state=COMING).returning(table.c.authority_id)
+    authority_id = connection.execute(taken).scalar_one_or_none()
+    if authority_id is None:
+        raise Conflict("this key is not prepared, or has taken over already")
+    _retire(connection, authority_id)
+    connection.execute(update(table).where(table.c.id == generation_id).values(state=ACTIVE))
+
+
+def _retire(connection: Connection, authority_id: int) -> None:
+    table = authority_generation
+    connection.execute(
+        update(table)
+        .where(table.c.authority_id == authority_id, table.c.state == ACTIVE)
+        .values(state=RETIRED)
     )
 
 
@@ -180,6 +215,7 @@ def load_all(connection: Connection) -> list[tuple[AuthorityRecord, str]]:
                 key=row.key,
                 algorithm=row.algorithm,
                 current=row.state == ACTIVE,
+                prepared=row.state == PREPARED,
             )
         )
     return [

@@ -12,8 +12,8 @@ from pikaserver.api.certificates import (
     Revocation,
     RevocationReason,
 )
+from pikaserver.api.prepared import Prepared
 from pikaserver.storage import certificate_statements as sql
-from pikaserver.storage.prepared import Prepared
 
 
 class _Row(NamedTuple):

@@ -16,8 +16,8 @@ from sqlalchemy import (
 )
 
 from pikaserver.api.certificates import CertificateQuery, CertificateStatus, RevocationReason
+from pikaserver.api.prepared import Prepared
 from pikaserver.storage.columns import UtcDateTime
-from pikaserver.storage.prepared import Prepared
 from pikaserver.storage.tables import (
     authority,
     authority_generation,
@@ -43,10 +43,11 @@ COMPLETE = Prepared(
     .where(certificate.c.id == bindparam("of_id"), _open)
     .values(state="issued", certificate=bindparam("der"), fingerprint=bindparam("digest"), tbs=None)
 )
+# Nothing came of its transaction, so the requester may try again under the same name.
 ABANDON = (
     update(certificate)
     .where(certificate.c.id == bindparam("of_id"), _open)
-    .values(state="abandoned", tbs=None)
+    .values(state="abandoned", tbs=None, transaction=None)
 )
 AWAIT = (
     update(certificate)

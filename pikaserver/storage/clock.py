@@ -6,9 +6,9 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pikaserver.api.errors import Unavailable
+from pikaserver.api.prepared import Prepared
 from pikaserver.storage.columns import UtcDateTime
 from pikaserver.storage.faults import is_duplicate
-from pikaserver.storage.prepared import Prepared
 from pikaserver.storage.tables import clock_seen
 
 _RESOLUTION = timedelta(seconds=1)

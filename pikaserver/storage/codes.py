@@ -9,9 +9,9 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pikaserver.api.errors import Conflict
+from pikaserver.api.prepared import Prepared
 from pikaserver.storage.code_table import enrollment_code
 from pikaserver.storage.faults import is_duplicate
-from pikaserver.storage.prepared import Prepared
 from pikaserver.storage.tables import template
 
 

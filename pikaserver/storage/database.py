@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from pikaserver.api.errors import ConfigurationError, StorageUnavailable
+from pikaserver.api.prepared import Prepared
 from pikaserver.storage.engines import Engines, engines
 from pikaserver.storage.faults import commit_failed, unavailable
 from pikaserver.storage.groups import Group
-from pikaserver.storage.prepared import Prepared
 from pikaserver.storage.readers import Readers
 
 # PostgreSQL remembers 64 subtransactions per transaction cheaply; more slow every reader down.

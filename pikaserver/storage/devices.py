@@ -10,9 +10,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pikaserver.api.devices import DeviceQuery, DeviceRecord, DeviceState
 from pikaserver.api.errors import NotFound, RequestRejected
+from pikaserver.api.prepared import Prepared
 from pikaserver.storage.columns import UtcDateTime
 from pikaserver.storage.device_tables import device, device_door
-from pikaserver.storage.prepared import Prepared
 from pikaserver.storage.tables import certificate, request
 
 PAGE_LIMIT = 1000

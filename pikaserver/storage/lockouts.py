@@ -9,11 +9,11 @@ from sqlalchemy.exc import IntegrityError
 
 from pikaserver.api.errors import TooManyRequests
 from pikaserver.api.operations import Clock
+from pikaserver.api.prepared import Prepared
 from pikaserver.api.storage import Database
 from pikaserver.storage.columns import UtcDateTime
 from pikaserver.storage.faults import is_duplicate
 from pikaserver.storage.lockout_table import lockout
-from pikaserver.storage.prepared import Prepared
 
 _FIRST_WAIT = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(minutes=15)

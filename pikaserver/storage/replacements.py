@@ -6,8 +6,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam, delete, select
 
+from pikaserver.api.prepared import Prepared
 from pikaserver.storage.device_tables import replacement_order as order
-from pikaserver.storage.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from pikaserver.api.errors import Conflict, Decision, NotFound
 from pikaserver.api.issuance import RequestRecord, RequestState
+from pikaserver.api.prepared import Prepared
 from pikaserver.storage import devices
 from pikaserver.storage.devices import Contact
-from pikaserver.storage.prepared import Prepared
 from pikaserver.storage.tables import request, template
 
 

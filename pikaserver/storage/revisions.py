@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from pikaserver.storage.prepared import Prepared
+from pikaserver.api.prepared import Prepared
 from pikaserver.storage.tables import revision
 
 CONFIGURATION = "configuration"

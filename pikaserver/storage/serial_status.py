@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, select
 
 from pikaserver.api.certificates import Revocation, RevocationReason, SerialStatus
+from pikaserver.api.prepared import Prepared
 from pikaserver.storage.certificate_statements import serial_text
-from pikaserver.storage.prepared import Prepared
 from pikaserver.storage.tables import certificate
 
 # Two at once: who asks for one wants to know of its responder's own certificate, too.

@@ -63,7 +63,7 @@ authority_generation = Table(
     Column("id", Integer, primary_key=True),
     Column("authority_id", ForeignKey("authority.id"), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("state", String(20), nullable=False),  # waiting (CSR only), active, retired
+    Column("state", String(20), nullable=False),  # waiting, coming, prepared, active, retired
     Column("key", String(200)),  # key reference; none when the key is elsewhere
     Column("algorithm", String(60), nullable=False),
     Column("public_key", LargeBinary, nullable=False),
