@@ -1,4 +1,4 @@
-"""Encrypted PKCS#8 (RFC 5958 section 3) opened by PBES2 (RFC 8018).
+"""Encrypted PKCS#8 (RFC 5958 section 3), sealed and opened by PBES2 (RFC 8018).
 
 cryptography opens them too, but refuses what is inside when it is an ML-DSA key in OpenSSL's
 usual form.
@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from pikaserver.api.errors import MalformedRequest
+from pikaserver.api.operations import Entropy
+from pikaserver.asn1 import der
 from pikaserver.asn1.elements import (
     INTEGER,
     OCTET_STRING,
@@ -22,6 +24,7 @@ from pikaserver.asn1.elements import (
     dotted,
     expect,
 )
+from pikaserver.asn1.identifiers import identifier
 
 _PBES2 = "1.2.840.113549.1.5.13"
 _PBKDF2 = "1.2.840.113549.1.5.12"
@@ -37,6 +40,11 @@ _HASHES: Mapping[str, type[hashes.HashAlgorithm]] = {
     "1.2.840.113549.2.10": hashes.SHA384,
     "1.2.840.113549.2.11": hashes.SHA512,
 }
+_AES_256_CBC = "2.16.840.1.101.3.4.1.42"
+_AES_256_OCTETS = 32
+_HMAC_SHA256 = "1.2.840.113549.2.9"
+_ROUNDS = 100_000
+_SALT_OCTETS = 16
 _BLOCK_OCTETS = 16
 _ITERATIONS_LIMIT = 10_000_000
 _WORK_LIMIT = 1 << 30
@@ -63,6 +71,26 @@ def decrypt(encrypted: bytes, passphrase: bytes) -> bytes | None:
         raise MalformedRequest("the encrypted private key has a wrong length")
     key = _derive(encrypted, derivation, passphrase, key_octets)
     return None if key is None else _open(key, vector, ciphertext)
+
+
+def encrypt(pkcs8: bytes, passphrase: bytes, entropy: Entropy) -> bytes:
+    """Return EncryptedPrivateKeyInfo: AES-256-CBC, PBKDF2 with HMAC-SHA-256."""
+    salt, vector = entropy(_SALT_OCTETS), entropy(_BLOCK_OCTETS)
+    key = PBKDF2HMAC(hashes.SHA256(), _AES_256_OCTETS, salt, _ROUNDS).derive(passphrase)
+    derivation = identifier(
+        _PBKDF2,
+        der.sequence(
+            der.octet_string(salt), der.integer(_ROUNDS), identifier(_HMAC_SHA256, der.null())
+        ),
+    )
+    cipher = identifier(_AES_256_CBC, der.octet_string(vector))
+    padder = padding.PKCS7(8 * _BLOCK_OCTETS).padder()
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(vector)).encryptor()
+    padded = padder.update(pkcs8) + padder.finalize()
+    return der.sequence(
+        identifier(_PBES2, der.sequence(derivation, cipher)),
+        der.octet_string(encryptor.update(padded) + encryptor.finalize()),
+    )
 
 
 def _open(key: bytes, vector: bytes, ciphertext: bytes) -> bytes:

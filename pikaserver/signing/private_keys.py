@@ -2,11 +2,9 @@
 
 import re
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -20,13 +18,17 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pikaserver.api.errors import MalformedRequest, RequestRejected
-from pikaserver.asn1 import der
+from pikaserver.api.operations import Entropy
+from pikaserver.asn1 import der, private_key_forms
 from pikaserver.asn1.algorithms import KEY_TYPES, key_type
 from pikaserver.asn1.certificate import public_key_of, read_certificate
 from pikaserver.asn1.chains import CERTIFICATE_LABELS, read_certificates
 from pikaserver.asn1.elements import INTEGER, OCTET_STRING, SEQUENCE, children
+from pikaserver.asn1.kem_keys import KEM_KEY_TYPES
+from pikaserver.asn1.pem import write_pem
 from pikaserver.signing import pbes2
-from pikaserver.signing.ml_dsa import seed_form
+from pikaserver.signing import pkcs12 as own_pkcs12
+from pikaserver.signing.composite_keys import read_composite_key
 
 LIMIT_OCTETS = 1 << 20
 """The largest file of keys and certificates that we read."""
@@ -61,10 +63,12 @@ def read_private_key(octets: bytes, passphrase: bytes | None = None) -> bytes:
 def read_key_file(octets: bytes, passphrase: bytes | None = None) -> KeyFile:
     """Read a private key, and certificates that lie beside it.
 
+    Post-quantum keys without a seed are read, too, though software keys have one: see `load`.
+
     Raises:
         KeyFileClosed: the passphrase does not open it, or is needed.
-        MalformedRequest: it is no such file.
-        RequestRejected: the key is of a kind that software keys do not have.
+        MalformedRequest: it is no such file, or the parts of the key contradict each other.
+        RequestRejected: the key is of a kind that is not known here.
     """
     if len(octets) > LIMIT_OCTETS:
         raise MalformedRequest(f"more than {LIMIT_OCTETS} octets")
@@ -78,9 +82,13 @@ def public_key(pkcs8: bytes) -> bytes:
 
     Raises:
         MalformedRequest: it cannot be read.
-        RequestRejected: the key is of a kind that software keys do not have.
+        RequestRejected: the key is of a kind that is not known here.
     """
-    return _spki(load(pkcs8))
+    composite = read_composite_key(pkcs8)
+    if composite is not None:
+        return composite.public_key
+    found = private_key_forms.read(pkcs8)
+    return _spki(_load(pkcs8)) if found is None else found.public_key()
 
 
 def load(pkcs8: bytes) -> PrivateKeyTypes:
@@ -90,60 +98,67 @@ def load(pkcs8: bytes) -> PrivateKeyTypes:
         MalformedRequest: it cannot be read.
         RequestRejected: the key is of a kind that software keys do not have.
     """
+    found = private_key_forms.read(pkcs8)
+    if found is not None:
+        if found.seed is None:
+            raise RequestRejected(_without_seed(found))
+        pkcs8 = private_key_forms.write(found, "seed")
+    return _load(pkcs8)
+
+
+def _load(octets: bytes) -> PrivateKeyTypes:
+    """Load PKCS#8 or a traditional form (DER)."""
     try:
-        return _known(load_der_private_key(pkcs8, None))
+        return _known(load_der_private_key(octets, None))
     except (ValueError, TypeError):
         raise MalformedRequest("the private key cannot be read") from None
     except UnsupportedAlgorithm:
         raise RequestRejected("the private key is of a kind that is not known here") from None
 
 
-def write_private_key(pkcs8: bytes, passphrase: bytes | None = None) -> bytes:
+def write_private_key(
+    pkcs8: bytes, passphrase: bytes | None, entropy: Entropy, form: str | None = None
+) -> bytes:
     """Return PKCS#8 in PEM, encrypted when there is a passphrase.
+
+    Args:
+        pkcs8: DER.
+        passphrase: ``None`` for none.
+        entropy: for salt and initialisation vector.
+        form: of an ML-DSA key; unset, the one that it has.
 
     Raises:
         MalformedRequest: see `load`.
-        RequestRejected: see `load`, or the passphrase is empty.
+        RequestRejected: see `load`; the passphrase is empty; or the key has no such form.
     """
-    key = load(pkcs8)
+    if passphrase is not None and not passphrase:
+        raise RequestRejected("the passphrase is empty")
+    found = private_key_forms.read(pkcs8)
+    if form is not None and (found is None or found.form == "raw"):
+        raise RequestRejected("only ML-DSA keys have a choice of forms")
+    composite = read_composite_key(pkcs8)
+    if found is not None or composite is not None:
+        octets = _post_quantum(found, form) if found is not None else pkcs8
+        if passphrase is None:
+            return write_pem(_PKCS8, octets)
+        return write_pem(_ENCRYPTED, pbes2.encrypt(octets, passphrase, entropy))
+    key = _load(pkcs8)
     if passphrase is None:
         return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    if not passphrase:
-        raise RequestRejected("the passphrase is empty")
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
 
 
-def write_pkcs12(
-    pkcs8: bytes, certificate: bytes, chain: Sequence[bytes], passphrase: bytes, name: str
-) -> bytes:
-    """Return a PKCS#12 file (RFC 7292) with key, certificate and chain.
+def _post_quantum(found: private_key_forms.PrivateKey, form: str | None) -> bytes:
+    usual = "seed" if found.seed is not None else "expanded"
+    return private_key_forms.write(found, form or usual)
 
-    Raises:
-        RequestRejected: the key is ML-DSA, which PKCS#12 readers do not open; it is not the
-            certificate's; or the passphrase is empty.
-    """
-    key = load(pkcs8)
-    if not isinstance(
-        key,
-        rsa.RSAPrivateKey
-        | ec.EllipticCurvePrivateKey
-        | ed25519.Ed25519PrivateKey
-        | ed448.Ed448PrivateKey,
-    ):
-        raise RequestRejected(
-            "PKCS#12 has no place for ML-DSA keys yet: export key and chain as PEM"
-        )
-    if not passphrase:
-        raise RequestRejected("a PKCS#12 file needs a passphrase")
-    own = read_certificate(certificate)
-    if _spki(key) != public_key_of(own):
-        raise RequestRejected("the private key is not the certificate's")
-    return pkcs12.serialize_key_and_certificates(
-        name.encode("utf-8"),
-        key,
-        own,
-        [read_certificate(issuer) for issuer in chain],
-        BestAvailableEncryption(passphrase),
+
+def _without_seed(found: private_key_forms.PrivateKey) -> str:
+    if found.form == "raw":
+        return f"software keys are not {found.key_type}: keep it as openssl:NAME"
+    return (
+        f"this {found.key_type} key has no seed; a software key needs one (RFC 9881 section 6),"
+        " openssl:NAME does not"
     )
 
 
@@ -188,7 +203,7 @@ def _read_der(octets: bytes, passphrase: bytes | None) -> KeyFile:
         version = next(children(octets))
         is_pkcs12 = octets[version.start : version.end] == _PKCS12_VERSION
         return _read_pkcs12(octets, passphrase) if is_pkcs12 else KeyFile(_normal(octets))
-    return KeyFile(_pkcs8(load(octets)))
+    return KeyFile(_pkcs8(_load(octets)))
 
 
 def _decrypted(encrypted: bytes, passphrase: bytes) -> bytes:
@@ -208,7 +223,7 @@ def _read_pkcs12(octets: bytes, passphrase: bytes | None) -> KeyFile:
             warnings.simplefilter("ignore", UserWarning)
             found = pkcs12.load_pkcs12(octets, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _closed() from None
+        return _read_own_pkcs12(octets, _needed(passphrase))
     if found.key is None:
         raise MalformedRequest("the PKCS#12 file holds no private key")
     certificates = [found.cert, *found.additional_certs]
@@ -218,14 +233,38 @@ def _read_pkcs12(octets: bytes, passphrase: bytes | None) -> KeyFile:
     )
 
 
+def _read_own_pkcs12(octets: bytes, passphrase: bytes) -> KeyFile:
+    """Read what cryptography does not: a key of a kind that it puts into no such file."""
+    try:
+        found = own_pkcs12.read(octets, passphrase)
+    except MalformedRequest:
+        raise _closed() from None
+    if len(found.keys) != 1:
+        raise MalformedRequest(f"expected one private key, found {len(found.keys)}")
+    pkcs8 = _normal(found.keys[0])
+    spki = public_key(pkcs8)
+
+    def is_another(certificate: bytes) -> bool:
+        return public_key_of(read_certificate(certificate)) != spki
+
+    # The key's own comes first, whatever the order in the file.
+    return KeyFile(pkcs8, tuple(sorted(found.certificates, key=is_another)))
+
+
 def _normal(pkcs8: bytes) -> bytes:
     der.check(pkcs8, limit_octets=LIMIT_OCTETS)
-    return _pkcs8(load(seed_form(pkcs8) or pkcs8))
+    composite = read_composite_key(pkcs8)
+    if composite is not None:
+        return composite.pkcs8
+    found = private_key_forms.read(pkcs8)
+    if found is None:
+        return _pkcs8(_load(pkcs8))
+    return _post_quantum(found, None)
 
 
 def _known(key: PrivateKeyTypes) -> PrivateKeyTypes:
     kind = key_type(_spki(key))
-    if kind not in KEY_TYPES:
+    if kind not in KEY_TYPES and kind not in KEM_KEY_TYPES:
         raise RequestRejected(f"keys of type {kind} are not taken: {', '.join(KEY_TYPES)} are")
     return key
 

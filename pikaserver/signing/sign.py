@@ -8,9 +8,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from pikaserver.api.errors import SignatureFaulty
-from pikaserver.api.signing import ContentSigner, DigestSigner, MuSigner, Signer
+from pikaserver.api.signing import ContentSigner, DigestSigner, MuSigner, Signer, WeakHashSigner
 from pikaserver.asn1 import algorithms
 from pikaserver.asn1.algorithms import SignatureAlgorithm
+from pikaserver.asn1.weak_signatures import verify_weak
 
 _MlDsaPublicKey = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
 
@@ -60,6 +61,20 @@ def sign_attributes(signer: Signer, attributes: bytes, content: bytes, public_ke
     return signature
 
 
+def sign_weakly(
+    signer: WeakHashSigner, attributes: bytes, hash_name: str, public_key: bytes
+) -> bytes:
+    """Sign signed attributes over SHA-1 or MD5, for a device that knows nothing else.
+
+    Raises:
+        KeyUnavailable: the key cannot sign now.
+        SignatureFaulty: what came back does not verify; nothing was released.
+    """
+    signature = _octets(signer.sign_weakly(attributes, hash_name))
+    verify_weak(public_key, hash_name, signature, attributes, accepted=(hash_name,))
+    return signature
+
+
 def sign_pieces(signer: Signer, pieces: Pieces, public_key: bytes) -> bytes:
     """Sign a structure too large for memory, hashing it while it streams.
 
@@ -78,8 +93,8 @@ def sign_pieces(signer: Signer, pieces: Pieces, public_key: bytes) -> bytes:
         signature = _octets(signer.sign_digest(digest.digest()))
         _verify_digest(public_key, algorithm, signature, digest.digest())
         return signature
-    key = algorithms.public_key(public_key)
-    if isinstance(signer, MuSigner) and isinstance(key, _MlDsaPublicKey):
+    if isinstance(signer, MuSigner):
+        key = _ml_dsa_key(public_key)
         hasher = mldsa.MLDSAMuHasher(key)
         for piece in pieces():
             hasher.update(piece)
@@ -88,6 +103,13 @@ def sign_pieces(signer: Signer, pieces: Pieces, public_key: bytes) -> bytes:
         _verify_mu(key, signature, mu)
         return signature
     return sign_tbs(signer, b"".join(pieces()), public_key)
+
+
+def _ml_dsa_key(public_key: bytes) -> _MlDsaPublicKey:
+    key = algorithms.public_key(public_key)
+    if not isinstance(key, _MlDsaPublicKey):
+        raise SignatureFaulty("the public key is not one for ML-DSA")
+    return key
 
 
 def _algorithm(signer: Signer) -> SignatureAlgorithm:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from threading import Lock
 from types import MappingProxyType
@@ -18,12 +18,19 @@ from pikaserver.api.operations import Clock, Entropy
 from pikaserver.api.signing import Decrypter, KeyDescription, KeyReference, SealedKey, Signer
 from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import KEY_TYPES, SIGNATURE_ALGORITHMS, key_type
+from pikaserver.asn1.composite import COMPOSITES, DRAFT
 from pikaserver.signing import private_keys
+from pikaserver.signing.composite_keys import (
+    CompositeKey,
+    new_composite_key,
+    read_composite_key,
+)
 from pikaserver.signing.sealing import KEY_OCTETS, KeyEncryptionKey, decrypt, encrypt
 from pikaserver.signing.software_signers import make_decrypter, make_signer
 
 SCHEME = "software"
 
+_Key = PrivateKeyTypes | CompositeKey
 _VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _PUBLIC_EXPONENT = 65_537
@@ -45,6 +52,9 @@ _GENERATORS: Mapping[str, Callable[[], PrivateKeyTypes]] = MappingProxyType(
     }
 )
 
+SOFTWARE_KEY_TYPES = tuple(_GENERATORS)
+"""The types of key that live here."""
+
 
 def new_private_key(key_type: str) -> bytes:
     """Return a fresh private key as PKCS#8 DER.
@@ -52,9 +62,14 @@ def new_private_key(key_type: str) -> bytes:
     Raises:
         RequestRejected: no key of this type is made here.
     """
+    if key_type in COMPOSITES:
+        return new_composite_key(key_type).pkcs8
     generator = _GENERATORS.get(key_type)
     if generator is None:
-        raise RequestRejected(f"{key_type} is not one of {', '.join(_GENERATORS)}")
+        elsewhere = "; keep it as openssl:NAME" if key_type in KEY_TYPES else ""
+        raise RequestRejected(
+            f"software keys are {', '.join(_GENERATORS)}, not {key_type}{elsewhere}"
+        )
     return generator().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -94,13 +109,19 @@ class SoftwareBackend:
     """Keys ``software:<name>``: `SignerBackend`, and import, export and removal of keys."""
 
     def __init__(
-        self, store: KeyStore, kek: KeyEncryptionKey, clock: Clock, entropy: Entropy
+        self,
+        store: KeyStore,
+        kek: KeyEncryptionKey,
+        clock: Clock,
+        entropy: Entropy,
+        drafts: Collection[str] = (),
     ) -> None:
         self._store = store
+        self._drafts = frozenset(drafts)
         self._kek = kek
         self._clock = clock
         self._entropy = entropy
-        self._opened: dict[str, tuple[PrivateKeyTypes, SealedKey]] = {}
+        self._opened: dict[str, tuple[_Key, SealedKey]] = {}
         self._signers: dict[tuple[str, str], Signer] = {}
         self._lock = Lock()
 
@@ -127,7 +148,9 @@ class SoftwareBackend:
             MalformedRequest: it is not a private key.
             RequestRejected: it is of a kind that software keys do not have.
         """
-        return self._seal(reference, private_keys.read_private_key(pkcs8), exportable=exportable)
+        found = private_keys.read_private_key(pkcs8)
+        _opened(found)  # a post-quantum key may be readable, and none of ours
+        return self._seal(reference, found, exportable=exportable)
 
     def export_key(self, reference: KeyReference) -> bytes:
         """See `KeyExporter`."""
@@ -150,7 +173,7 @@ class SoftwareBackend:
         with self._lock:
             key, row = self._open_key(reference)
             entry = SIGNATURE_ALGORITHMS.get(algorithm)
-            if entry is None or entry.family not in KEY_TYPES[row.key_type].families:
+            if entry is None or entry.family not in _families(row.key_type):
                 raise RequestRejected(f"the {row.key_type} key {reference} cannot do {algorithm}")
             signer = make_signer(key, entry, row.public_key)
             self._signers[reference.name, algorithm] = signer
@@ -170,11 +193,11 @@ class SoftwareBackend:
                 if name == reference.name:
                     del self._signers[name, algorithm]
 
-    def _open_key(self, reference: KeyReference) -> tuple[PrivateKeyTypes, SealedKey]:
+    def _open_key(self, reference: KeyReference) -> tuple[_Key, SealedKey]:
         opened = self._opened.get(reference.name)
         if opened is None:
             row = self._store.get(reference.name)
-            opened = private_keys.load(self._unseal(row)), row
+            opened = _opened(self._unseal(row)), row
             self._opened[reference.name] = opened
         return opened
 
@@ -185,12 +208,14 @@ class SoftwareBackend:
             )
         self._check_secret()
         public_key = private_keys.public_key(pkcs8)
+        kind = key_type(public_key)
+        self._check_kind(kind)
         associated = _associated(reference.name, _VERSION, public_key)
         data_key = self._entropy(KEY_OCTETS)
         self._store.add(
             SealedKey(
                 name=reference.name,
-                key_type=key_type(public_key),
+                key_type=kind,
                 public_key=public_key,
                 sealed_key=encrypt(data_key, pkcs8, associated, self._entropy),
                 sealed_data_key=self._kek.seal(data_key, associated),
@@ -200,6 +225,14 @@ class SoftwareBackend:
             )
         )
         return public_key
+
+    def _check_kind(self, kind: str) -> None:
+        if kind in COMPOSITES:
+            if DRAFT not in self._drafts:
+                why = f"a draft: keys.allow-draft-algorithms has to name {DRAFT!r}"
+                raise RequestRejected(f"{kind} keys are those of {why}")
+        elif kind not in KEY_TYPES:
+            raise RequestRejected(f"a {kind} key does not sign: it is not kept here")
 
     def _check_secret(self) -> None:
         """Open a stored key first, so that all are always sealed by one secret."""
@@ -213,6 +246,14 @@ class SoftwareBackend:
             return decrypt(data_key, row.sealed_key, associated)
         except InvalidTag:
             raise KeyUnavailable(f"the stored key {row.name} was altered") from None
+
+
+def _opened(pkcs8: bytes) -> _Key:
+    return read_composite_key(pkcs8) or private_keys.load(pkcs8)
+
+
+def _families(key_type: str) -> tuple[str, ...]:
+    return (key_type,) if key_type in COMPOSITES else KEY_TYPES[key_type].families
 
 
 def _associated(name: str, version: int, public_key: bytes) -> bytes:

@@ -11,6 +11,8 @@ from pikaserver.api.errors import RequestRejected
 from pikaserver.api.signing import KeyTransport, Signer
 from pikaserver.asn1.algorithms import HASHES, PKCS1, SignatureAlgorithm, pss_padding
 from pikaserver.asn1.key_transport import padding_of
+from pikaserver.asn1.weak_signatures import hash_of_weak
+from pikaserver.signing.composite_keys import CompositeKey
 
 _Sign = Callable[[bytes], bytes]
 _MlDsaPrivateKey = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
@@ -18,7 +20,7 @@ _MlDsaPrivateKey = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLD
 
 @dataclass(frozen=True, slots=True)
 class MessageSigner:
-    """A key that needs the whole message: Ed25519, Ed448."""
+    """A key that needs the whole message: Ed25519, Ed448, composite ones."""
 
     algorithm: str
     public_key: bytes
@@ -31,7 +33,7 @@ class MessageSigner:
 
 @dataclass(frozen=True, slots=True)
 class SoftwareDigestSigner:
-    """A key that also takes a digest: RSA, ECDSA."""
+    """A key that also takes a digest: ECDSA."""
 
     algorithm: str
     public_key: bytes
@@ -45,6 +47,29 @@ class SoftwareDigestSigner:
     def sign_digest(self, digest: bytes) -> bytes:
         """See `DigestSigner`."""
         return self.by_digest(digest)
+
+
+@dataclass(frozen=True, slots=True)
+class SoftwareRsaSigner:
+    """An RSA key: it also takes a digest, and signs over hashes that old devices know."""
+
+    algorithm: str
+    public_key: bytes
+    by_message: _Sign = field(repr=False)
+    by_digest: _Sign = field(repr=False)
+    by_weak_hash: Callable[[bytes, str], bytes] = field(repr=False)
+
+    def sign(self, tbs: bytes) -> bytes:
+        """See `Signer`."""
+        return self.by_message(tbs)
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """See `DigestSigner`."""
+        return self.by_digest(digest)
+
+    def sign_weakly(self, octets: bytes, hash_name: str) -> bytes:
+        """See `WeakHashSigner`."""
+        return self.by_weak_hash(octets, hash_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +105,7 @@ class SoftwareDecrypter:
             return b""
 
 
-def make_decrypter(key: PrivateKeyTypes, spki: bytes) -> SoftwareDecrypter:
+def make_decrypter(key: PrivateKeyTypes | CompositeKey, spki: bytes) -> SoftwareDecrypter:
     """Return a key that decrypts.
 
     Raises:
@@ -91,13 +116,15 @@ def make_decrypter(key: PrivateKeyTypes, spki: bytes) -> SoftwareDecrypter:
     return SoftwareDecrypter(spki, key)
 
 
-def make_signer(key: PrivateKeyTypes, algorithm: SignatureAlgorithm, spki: bytes) -> Signer:
+def make_signer(
+    key: PrivateKeyTypes | CompositeKey, algorithm: SignatureAlgorithm, spki: bytes
+) -> Signer:
     """Return the signer of a key for one algorithm that fits its type.
 
     Raises:
         RequestRejected: this kind of key cannot sign.
     """
-    if isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey):
+    if isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey | CompositeKey):
         return MessageSigner(algorithm.name, spki, key.sign)
     if isinstance(key, _MlDsaPrivateKey):
         return SoftwareMuSigner(algorithm.name, spki, key.sign, key.sign_mu)
@@ -121,14 +148,13 @@ def _ecdsa(
     )
 
 
-def _rsa(
-    key: rsa.RSAPrivateKey, algorithm: SignatureAlgorithm, spki: bytes
-) -> SoftwareDigestSigner:
+def _rsa(key: rsa.RSAPrivateKey, algorithm: SignatureAlgorithm, spki: bytes) -> SoftwareRsaSigner:
     hashed = HASHES[str(algorithm.hash)]()
     padded = PKCS1 if algorithm.family == "rsa" else pss_padding(hashed)
-    return SoftwareDigestSigner(
+    return SoftwareRsaSigner(
         algorithm.name,
         spki,
         lambda message: key.sign(message, padded, hashed),
         lambda digest: key.sign(digest, padded, Prehashed(hashed)),
+        lambda octets, name: key.sign(octets, PKCS1, hash_of_weak(name)),
     )

@@ -1,6 +1,6 @@
 """ML-DSA keys in all forms in which they travel, made by hand and by OpenSSL 3.5."""
 
-import hashlib
+from os import urandom
 
 import pytest
 from cryptography import x509
@@ -11,14 +11,22 @@ from pikaserver.api.errors import MalformedRequest, RequestRejected
 from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import KEY_TYPES, SIGNATURE_ALGORITHMS, key_type
 from pikaserver.asn1.csr import assemble_csr, read_csr_text, request_info, verify_possession
-from pikaserver.signing.private_keys import load, public_key, read_private_key, write_private_key
+from pikaserver.asn1.ml_dsa import expand
+from pikaserver.asn1.private_key_forms import FORMS
+from pikaserver.signing.private_keys import (
+    KeyFileClosed,
+    load,
+    public_key,
+    read_private_key,
+    write_private_key,
+)
 from pikaserver.signing.sign import sign_tbs
 from pikaserver.signing.software_signers import make_signer
 
 SETS = {
-    "ml-dsa-44": (mldsa.MLDSA44PrivateKey, 4, 4, 2560),
-    "ml-dsa-65": (mldsa.MLDSA65PrivateKey, 6, 5, 4032),
-    "ml-dsa-87": (mldsa.MLDSA87PrivateKey, 8, 7, 4896),
+    "ml-dsa-44": mldsa.MLDSA44PrivateKey,
+    "ml-dsa-65": mldsa.MLDSA65PrivateKey,
+    "ml-dsa-87": mldsa.MLDSA87PrivateKey,
 }
 SEED = bytes(range(32))
 
@@ -26,17 +34,15 @@ SEED = bytes(range(32))
 @pytest.fixture(params=SETS)
 def form(request):
     """Make PKCS#8 around any privateKey octets, and the halves of a real key."""
-    kind, k, l, size = SETS[request.param]  # noqa: E741 - FIPS 204 calls it so
-    key = kind.from_seed_bytes(SEED)
-    public = key.public_key().public_bytes_raw()
-    hashed = hashlib.shake_256(SEED + bytes((k, l))).digest(128)
-    start = public[:32] + hashed[96:] + hashlib.shake_256(public).digest(64)
+    key = SETS[request.param].from_seed_bytes(SEED)
+    public, private = expand(request.param, SEED)
+    assert key.public_key().public_bytes_raw() == public
 
     class Form:
         """What the tests need of one parameter set."""
 
         name = request.param
-        expanded = start.ljust(size, b"\1")
+        expanded = private
         pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         public_octets = public
 
@@ -65,7 +71,7 @@ def test_forms_with_a_seed_become_the_seed_form(form):
 
 def test_an_inconsistent_key_is_refused(form):
     """RFC 9881 section 6: seed and expanded key must agree."""
-    for at in (0, 40, 100):
+    for at in (0, 40, 100, 200, len(form.expanded) - 1):
         bent = bytes([*form.expanded[:at], form.expanded[at] ^ 1, *form.expanded[at + 1 :]])
         with pytest.raises(MalformedRequest, match="disagree"):
             read_private_key(form.around(both(SEED, bent)))
@@ -73,15 +79,18 @@ def test_an_inconsistent_key_is_refused(form):
         read_private_key(form.around(both(bytes(32), form.expanded)))
 
 
-def test_keys_without_a_seed_are_refused_with_the_reason(form):
+def test_keys_without_a_seed_are_read_but_are_no_software_keys(form):
     """Expanded, bare expanded, and oqsprovider's private with public."""
     for secret in (
         der.octet_string(form.expanded),
         form.expanded,
         der.octet_string(form.expanded + form.public_octets),
     ):
+        pkcs8 = read_private_key(form.around(secret))
+        assert form.around(der.octet_string(form.expanded)) == pkcs8
+        assert public_key(form.pkcs8) == public_key(pkcs8)
         with pytest.raises(RequestRejected, match="has no seed"):
-            read_private_key(form.around(secret))
+            load(pkcs8)
 
 
 def test_other_octets_are_refused(form):
@@ -106,7 +115,7 @@ def test_other_octets_are_refused(form):
 
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize(
-    ("written", "taken"),
+    ("written", "has_seed"),
     [
         ("seed-only", True),
         ("seed-priv", True),
@@ -116,19 +125,36 @@ def test_other_octets_are_refused(form):
         ("oqskeypair", False),
     ],
 )
-def test_what_openssl_writes_is_read(openssl, name, written, taken):
-    """Every form, and our own form is read by OpenSSL in return."""
+def test_what_openssl_writes_is_read(openssl, name, written, has_seed):
+    """Every form, and each of ours is read by OpenSSL in return."""
     option = f"ml-dsa.output_formats={written}"
     text = openssl("genpkey", "-algorithm", name.upper(), "-provparam", option)
 
-    if not taken:
-        with pytest.raises(RequestRejected, match="no seed"):
-            read_private_key(text)
-        return
     pkcs8 = read_private_key(text)
-    spki = openssl("pkey", "-pubout", "-outform", "DER", stdin=write_private_key(pkcs8))
+
+    spki = openssl("pkey", "-pubout", "-outform", "DER", stdin=text)
     assert public_key(pkcs8) == spki
-    assert spki == openssl("pkey", "-pubout", "-outform", "DER", stdin=text)
+    for form in FORMS if has_seed else ("expanded", "oqs"):
+        ours = write_private_key(pkcs8, None, urandom, form)
+        assert spki == openssl("pkey", "-pubout", "-outform", "DER", stdin=ours)
+    if not has_seed:
+        for form in ("seed", "both"):
+            with pytest.raises(RequestRejected, match="no seed"):
+                write_private_key(pkcs8, None, urandom, form)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_we_encrypt_is_opened_by_openssl(openssl, form):
+    """PBES2 around each form."""
+    pkcs8 = read_private_key(openssl("genpkey", "-algorithm", "ML-DSA-44"))
+
+    ours = write_private_key(pkcs8, b"secret", urandom, form)
+
+    opened = openssl("pkey", "-passin", "pass:secret", "-pubout", "-outform", "DER", stdin=ours)
+    assert public_key(pkcs8) == opened
+    assert public_key(read_private_key(ours, b"secret")) == opened
+    with pytest.raises(KeyFileClosed):
+        read_private_key(ours)
 
 
 def test_what_openssl_encrypts_is_read(openssl):

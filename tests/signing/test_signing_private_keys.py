@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from datetime import UTC, datetime
+from os import urandom
 
 import pytest
 from cryptography import x509
@@ -23,11 +24,11 @@ from pikaserver.api.errors import MalformedRequest, RequestRejected
 from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import default_algorithm, key_type
 from pikaserver.asn1.certificate import builder_public_key
+from pikaserver.signing.key_bundles import write_pkcs12
 from pikaserver.signing.private_keys import (
     public_key,
     read_key_file,
     read_private_key,
-    write_pkcs12,
     write_private_key,
 )
 
@@ -123,34 +124,35 @@ def test_certificates_beside_the_key_are_kept(keys):
         read_key_file(text + der.write_pem("CERTIFICATE", b"broken"))
 
 
-@pytest.mark.parametrize("kind", ["rsa", "ec", "ed25519", "ed448"])
+@pytest.mark.parametrize("kind", ["rsa", "ec", "ed25519", "ed448", "ml-dsa"])
 def test_pkcs12_is_read_as_it_was_written(keys, kind):
     """RFC 7292, with the chain."""
     chain = [certificate_over(keys["rsa"], keys["ec"])]
     certificate = certificate_over(keys[kind], keys["ec"])
 
-    octets = write_pkcs12(pkcs8_of(keys[kind]), certificate, chain, PASSPHRASE, "a name")
+    octets = write_pkcs12(
+        pkcs8_of(keys[kind]), [certificate, *chain], PASSPHRASE, "a name", urandom
+    )
 
     found = read_key_file(octets, PASSPHRASE)
     assert pkcs8_of(keys[kind]) == found.pkcs8
     assert (certificate, *chain) == found.certificates
     for wrong in (b"wrong", None):
-        with pytest.raises(MalformedRequest, match="does not open"):
+        with pytest.raises(MalformedRequest, match=r"does not open|is needed"):
             read_key_file(octets, wrong)
 
 
 def test_pkcs12_has_its_limits(keys):
-    """ML-DSA has no readers there; key and certificate belong together; a passphrase is."""
+    """Key and certificate belong together; a passphrase is needed."""
     certificate = certificate_over(keys["ec"], keys["ec"])
-    ml_dsa = certificate_over(keys["ml-dsa"], keys["ec"])
 
     for pkcs8, own, passphrase, why in (
-        (pkcs8_of(keys["ml-dsa"]), ml_dsa, PASSPHRASE, "PEM"),
+        (pkcs8_of(keys["ml-dsa"]), certificate, PASSPHRASE, "not the certificate's"),
         (pkcs8_of(keys["rsa"]), certificate, PASSPHRASE, "not the certificate's"),
         (pkcs8_of(keys["ec"]), certificate, b"", "needs a passphrase"),
     ):
         with pytest.raises(RequestRejected, match=why):
-            write_pkcs12(pkcs8, own, [], passphrase, "name")
+            write_pkcs12(pkcs8, [own], passphrase, "name", urandom)
     alone = pkcs12.serialize_key_and_certificates(
         None, None, x509.load_der_x509_certificate(certificate), None, NoEncryption()
     )
@@ -163,17 +165,17 @@ def test_pem_is_read_as_it_was_written(keys, kind):
     """Plain and encrypted; an empty passphrase is somebody's mistake."""
     pkcs8 = pkcs8_of(keys[kind])
 
-    assert pkcs8 == read_private_key(write_private_key(pkcs8))
-    sealed = write_private_key(pkcs8, PASSPHRASE)
+    assert pkcs8 == read_private_key(write_private_key(pkcs8, None, urandom))
+    sealed = write_private_key(pkcs8, PASSPHRASE, urandom)
     assert sealed.startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
     assert pkcs8 == read_private_key(sealed, PASSPHRASE)
     with pytest.raises(RequestRejected, match="empty"):
-        write_private_key(pkcs8, b"")
+        write_private_key(pkcs8, b"", urandom)
 
 
 def test_wrong_and_missing_passphrases_get_one_sentence(keys):
     """Which one of the two is told."""
-    text = write_private_key(pkcs8_of(keys["ec"]), PASSPHRASE)
+    text = write_private_key(pkcs8_of(keys["ec"]), PASSPHRASE, urandom)
 
     with pytest.raises(MalformedRequest, match="its passphrase is needed"):
         read_private_key(text)
@@ -262,8 +264,8 @@ def bendable(keys):
     own = certificate_over(keys["ec"], keys["ec"])
     return [
         *(pkcs8_of(key) for key in keys.values()),
-        write_private_key(pkcs8_of(keys["ed25519"])),
-        write_private_key(pkcs8_of(keys["ed25519"]), PASSPHRASE),
-        write_pkcs12(pkcs8_of(keys["ec"]), own, [], PASSPHRASE, "x"),
+        write_private_key(pkcs8_of(keys["ed25519"]), None, urandom),
+        write_private_key(pkcs8_of(keys["ed25519"]), PASSPHRASE, urandom),
+        write_pkcs12(pkcs8_of(keys["ec"]), [own], PASSPHRASE, "x", urandom),
         keys["ec"].private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()),
     ]

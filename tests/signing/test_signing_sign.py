@@ -8,11 +8,12 @@ import pytest
 
 from pikaserver.api.errors import KeyUnavailable, SignatureFaulty
 from pikaserver.api.signing import DigestSigner, KeyReference, MuSigner
-from pikaserver.asn1.algorithms import KEY_TYPES, default_algorithm, verify
+from pikaserver.asn1.algorithms import default_algorithm, verify
 from pikaserver.signing.sign import sign_pieces, sign_tbs
+from pikaserver.signing.software import SOFTWARE_KEY_TYPES
 
 TBS = b"the octets of a TBSCertificate"
-KINDS = [kind for kind in KEY_TYPES if kind not in {"rsa-3072", "rsa-4096"}]
+KINDS = [kind for kind in SOFTWARE_KEY_TYPES if kind not in {"rsa-3072", "rsa-4096"}]
 
 
 @dataclass

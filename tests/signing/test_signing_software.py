@@ -23,10 +23,12 @@ from pikaserver.api.errors import (
     RequestRejected,
 )
 from pikaserver.api.signing import KeyDescription, KeyReference
+from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import KEY_TYPES, default_algorithm, key_type
+from pikaserver.asn1.ml_dsa import expand
 from pikaserver.signing.sealing import PassphraseKey
 from pikaserver.signing.sign import sign_tbs
-from pikaserver.signing.software import SoftwareBackend
+from pikaserver.signing.software import SOFTWARE_KEY_TYPES, SoftwareBackend
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ISSUING = KeyReference("software", "issuing-1")
@@ -45,7 +47,7 @@ class LockedKey:
         raise AssertionError("unsealed")
 
 
-@pytest.mark.parametrize("kind", KEY_TYPES)
+@pytest.mark.parametrize("kind", SOFTWARE_KEY_TYPES)
 def test_every_key_type_is_made_sealed_and_opened(backend, store, kek, entropy, kind):
     """A second process, with the same store and secret, signs with the key."""
     spki = backend.generate(ISSUING, kind, exportable=False)
@@ -135,8 +137,17 @@ def test_unknown_keys_and_types_are_refused(backend):
     ):
         with pytest.raises(NotFound):
             ask()
-    with pytest.raises(RequestRejected, match="rsa-1024 is not one of"):
+    with pytest.raises(RequestRejected, match="not rsa-1024"):
         backend.generate(ISSUING, "rsa-1024", exportable=False)
+    _, expanded = expand("ml-dsa-44", bytes(32))
+    for name, secret in (("ml-dsa-44", expanded), ("slh-dsa-sha2-128s", bytes(64))):
+        identifier = KEY_TYPES[name].identifier
+        pkcs8 = der.sequence(der.integer(0), identifier, der.octet_string(secret))
+        with pytest.raises(RequestRejected, match="openssl:NAME"):
+            backend.import_key(ISSUING, pkcs8, exportable=False)
+    assert [] == list(backend.keys())
+    with pytest.raises(RequestRejected, match="keep it as openssl:NAME"):
+        backend.generate(ISSUING, "slh-dsa-sha2-128s", exportable=False)
 
 
 @pytest.mark.parametrize("kind", ["rsa-2048", "ec-secp256k1", "ed448", "ml-dsa-87"])

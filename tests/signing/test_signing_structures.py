@@ -8,15 +8,16 @@ from cryptography import x509
 from pikaserver.api.certificates import RevocationReason
 from pikaserver.api.signing import KeyReference
 from pikaserver.asn1 import der
-from pikaserver.asn1.algorithms import KEY_TYPES, default_algorithm
+from pikaserver.asn1.algorithms import default_algorithm
 from pikaserver.asn1.certificate import assemble, builder_public_key, tbs
 from pikaserver.asn1.crl import CrlHead, crl_pieces, entry, in_memory, tbs_pieces
 from pikaserver.asn1.identifiers import key_identifier
 from pikaserver.signing.sign import sign_pieces, sign_tbs
+from pikaserver.signing.software import SOFTWARE_KEY_TYPES
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 AT = str(int((START + timedelta(hours=1)).timestamp()))
-ALGORITHMS = [(kind, default_algorithm(kind)) for kind in KEY_TYPES if kind != "rsa-4096"]
+ALGORITHMS = [(kind, default_algorithm(kind)) for kind in SOFTWARE_KEY_TYPES if kind != "rsa-4096"]
 ALGORITHMS += [("rsa-2048", "rsa-pss-sha256"), ("rsa-2048", "rsa-pss-sha512")]
 CA = x509.Name.from_rfc4514_string("CN=Root,O=Example")
 
