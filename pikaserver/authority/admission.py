@@ -1,18 +1,16 @@
 """May this requester ask this template for anything?  The core asks, not the door."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from cryptography.x509.oid import NameOID
-
 from pikaserver.api.certificates import CertificateRecord, CertificateStatus
-from pikaserver.api.errors import MalformedRequest, NotAllowed, NotAuthenticated
-from pikaserver.api.issuance import EnrollmentRequest, Requester
+from pikaserver.api.errors import MalformedRequest, NotAllowed, NotAuthenticated, RequestRejected
+from pikaserver.api.issuance import EnrollmentRequest, Requester, Validator
 from pikaserver.api.templates import Template
 from pikaserver.asn1.serials import write_serial
+from pikaserver.authority.bindings import check_binding
 from pikaserver.authority.decisions import DecisionTrace
-from pikaserver.authority.naming.names import name_text
 
 MayRenew = Callable[[CertificateRecord, datetime], bool]
 
@@ -71,8 +69,7 @@ def _check_proof(request: EnrollmentRequest, template: Template, trace: Decision
         _check_certificate_authority(requester, template, trace)
     if requester.method == "code" and (requester.proof is None or requester.templates is None):
         raise NotAuthenticated("the enrolment code is missing, or what it is good for")
-    if requester.common_name is not None:
-        _check_common_name(request, requester.common_name, trace)
+    check_binding(request, trace)
     trace.allow("proof", requester.name, f"{requester.method} counts for this template")
 
 
@@ -95,14 +92,24 @@ def _check_certificate_authority(
         raise NotAllowed(why)
 
 
-def _check_common_name(request: EnrollmentRequest, bound: str, trace: DecisionTrace) -> None:
-    csr = request.csr
-    found = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    # Whoever verifies a certificate may look at the alternative names alone.
-    names = [name_text(name) for name in csr.names]
-    asked = [str(attribute.value) for attribute in found]
-    if asked != [bound] or any(name.lower() != bound.lower() for name in names):
-        trace.refuse("proof", ", ".join(asked + names), f"this credential is for {bound!r} only")
+def ask_validators(
+    validators: Iterable[Validator],
+    request: EnrollmentRequest,
+    template: Template,
+    trace: DecisionTrace,
+) -> None:
+    """Ask the plugins' rules; all must agree.
+
+    Raises:
+        RequestRejected: one does not.
+    """
+    for validator in validators:
+        name = type(validator).__name__
+        try:
+            validator.check(request, template)
+        except RequestRejected as refusal:
+            trace.refuse("validator", name, str(refusal))
+        trace.allow("validator", name, "agrees")
 
 
 def check_renewal(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 
 from cryptography import x509
@@ -58,6 +59,8 @@ class AuthoritySettings(BaseModel):
     """Whether expired certificates stay on the CRL (expiredCertsOnCRL)."""
     crl_outdated: Mapping[int, int] = Field(default_factory=dict)
     """By generation: CRLs up to this number say what these settings do not say any more."""
+    takes_over_at: datetime | None = None
+    """When the prepared key takes over by itself; unset: when somebody says so."""
     services: Mapping[str, ServiceSettings] = Field(default_factory=dict)
     """By the name of the service, or ``service.unit``."""
 
@@ -178,6 +181,11 @@ class AuthorityDirectory:
         """Return what an authority says about itself."""
         view = self._present()
         return view.settings[view.get(name).name]
+
+    def prepared(self, name: str) -> IssuingKey | None:
+        """Return the key that comes next, if its certificate is there already."""
+        generation = self.get(name).prepared
+        return None if generation is None else self.key(name, generation.number)
 
     def all_keys(self) -> Sequence[IssuingKey]:
         """Return every generation of every authority."""

@@ -131,7 +131,7 @@ class Ceremony:
             storage.activate(connection, generation_id, certificate, chain, self.clock())
             revisions.advance(connection)
             self.audit.record(connection, "authority.signed", actor, authority=name)
-        self.hand_over(name)
+        self.hand_over(name, generation_id)
         return self.authorities.get(name)
 
     def import_existing(
@@ -165,14 +165,14 @@ class Ceremony:
         self.hand_over(plan.name)
         return self.authorities.get(plan.name)
 
-    def hand_over(self, name: str) -> None:
-        """Give an authority's newest certificate to who keeps its key."""
-        key = self.authorities.key(name)
+    def hand_over(self, name: str, generation_id: int | None = None) -> None:
+        """Give the certificate of a key, by default the current one, to who keeps it."""
+        found = [one for one in self.authorities.get(name).generations if one.id == generation_id]
+        key = self.authorities.key(name, found[0].number if found else None)
         if key.generation.key is None:
             return
-        self.signers.keep_certificate(
-            key_reference(key), (key.generation.certificate, *key.generation.chain)
-        )
+        certificates = key.generation.certificate, *key.generation.chain
+        self.signers.keep_certificate(key_reference(key), certificates)
 
     def set_enabled(self, name: str, actor: str, *, enabled: bool) -> None:
         """Enable or disable an authority; its CRLs and status answers go on."""

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from pikaserver.api.errors import RequestRejected
+from pikaserver.asn1.certificate import is_signed_by
 
 Kind = TypeVar("Kind", bound=x509.ExtensionType)
 
@@ -23,7 +23,7 @@ def order_chain(
     chain: list[x509.Certificate] = []
     current = certificate
     while not is_self_signed(current):
-        above = next((other for other in others if is_issued_by(current, other)), None)
+        above = next((other for other in others if is_signed_by(current, other)), None)
         if above is None or above in chain:
             raise RequestRejected(
                 f"the certificate of the issuer {current.issuer.rfc4514_string()!r} is missing"
@@ -35,7 +35,7 @@ def order_chain(
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
     """Tell whether a certificate is signed by its own key."""
-    return certificate.issuer == certificate.subject and is_issued_by(certificate, certificate)
+    return certificate.issuer == certificate.subject and is_signed_by(certificate, certificate)
 
 
 def check_path(
@@ -59,15 +59,6 @@ def check_path(
             raise RequestRejected(f"the path below {who!r} is longer than it allows")
         if not one.not_valid_before_utc <= now <= one.not_valid_after_utc:
             raise RequestRejected(f"the certificate of {who!r} is not valid now")
-
-
-def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Tell whether a certificate names this issuer and is signed by its key."""
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
 
 
 def _extension(certificate: x509.Certificate, kind: type[Kind]) -> Kind | None:

@@ -30,12 +30,19 @@ from pikaserver.api.issuance import (
 from pikaserver.api.operations import Clock
 from pikaserver.api.storage import Database
 from pikaserver.asn1.certificate import public_key_of, read_certificate
-from pikaserver.asn1.csr import verify_possession
-from pikaserver.authority.admission import admit, check_renewal, check_template, check_transaction
+from pikaserver.authority.admission import (
+    admit,
+    ask_validators,
+    check_renewal,
+    check_template,
+    check_transaction,
+)
 from pikaserver.authority.authorities import AuthorityDirectory, AuthorityView, IssuingKey
 from pikaserver.authority.decisions import DecisionTrace
 from pikaserver.authority.issuance import Draft, Issuance, Together, no_step
+from pikaserver.authority.possession import Possession
 from pikaserver.authority.preparation import Preparation, TemplateVersion
+from pikaserver.authority.related import RelatedCertificates
 from pikaserver.authority.renewal import as_holder, with_names_of
 from pikaserver.authority.renewal_windows import RenewalWindows
 from pikaserver.authority.requests import BEING_SIGNED, WaitingRequests
@@ -83,6 +90,8 @@ class Enrollment:
     waiting: WaitingRequests
     revocations: Revocations
     windows: RenewalWindows
+    possession: Possession
+    related: RelatedCertificates
     validators: Sequence[Validator]
     clock: Clock
 
@@ -94,7 +103,7 @@ class Enrollment:
         trace = DecisionTrace()
         facts = self._facts(request)
         version = facts.version
-        request = self._judge(facts.request, version, trace)
+        request = self._judge(facts.request, version, trace, facts.stored)
         outcome = self._outcome_of_stored(facts.stored, trace)
         if outcome is not None:
             return outcome
@@ -178,20 +187,21 @@ class Enrollment:
         return request
 
     def _judge(
-        self, request: EnrollmentRequest, version: TemplateVersion, trace: DecisionTrace
+        self,
+        request: EnrollmentRequest,
+        version: TemplateVersion,
+        trace: DecisionTrace,
+        stored: RequestRecord | None = None,
     ) -> EnrollmentRequest:
         template = version.template
         admit(request, template, trace)
-        # Old devices, which speak SCEP only, have no better hashes.
-        weak = template.scep.compatibility if request.door == "scep" else ()
-        verify_possession(request.csr, weak=weak)
-        trace.allow("possession", "signature of the request", "made with the key in it")
+        self.possession.check(request, template, trace, proved=stored is not None)
         request = as_holder(request, template, trace)
         if request.renews is not None:
             check_renewal(request.renews, template, self._may_renew, trace)
         request = with_names_of(request, template, trace)
-        for validator in self.validators:
-            _ask(validator, request, version, trace)
+        self.related.check(request, template, trace)
+        ask_validators(self.validators, request, template, trace)
         return request
 
     def _may_renew(self, old: CertificateRecord, opens: datetime) -> bool:
@@ -287,14 +297,3 @@ def _issued(
         # The same transaction on another thread or node, or one that a crash interrupted.
         raise Unavailable("this certificate is being signed: ask again", BEING_SIGNED)
     return Issued(record, record.certificate, chain, trace)
-
-
-def _ask(
-    validator: Validator, request: EnrollmentRequest, version: TemplateVersion, trace: DecisionTrace
-) -> None:
-    name = type(validator).__name__
-    try:
-        validator.check(request, version.template)
-    except RequestRejected as refusal:
-        trace.refuse("validator", name, str(refusal))
-    trace.allow("validator", name, "agrees")

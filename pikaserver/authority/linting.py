@@ -15,6 +15,7 @@ from pikaserver.authority.lints import (
     keys,
     pointers,
     private_authority,
+    related,
     subject,
     usage,
 )
@@ -59,6 +60,7 @@ def built_in_lints(clock: Clock) -> tuple[Lint, ...]:
         *usage.LINTS,
         *pointers.LINTS,
         *keys.LINTS,
+        *related.LINTS,
         *private_authority.LINTS,
         private_authority.NotBeforeIsNow(clock),
     )

@@ -11,7 +11,10 @@ from pikaserver.api.errors import NotAuthenticated
 from pikaserver.api.issuance import EnrollmentRequest
 from pikaserver.api.registrars import may_ask_for_others
 from pikaserver.api.templates import Template
+from pikaserver.asn1.certificate import issuer_and_serial
 from pikaserver.asn1.names import general_name_text
+from pikaserver.asn1.possession_statements import read_statement
+from pikaserver.asn1.related_certificates import read_related_request
 from pikaserver.asn1.serials import write_serial
 from pikaserver.authority.decisions import DecisionTrace
 
@@ -27,8 +30,9 @@ def as_holder(
     A certificate of the template's own authority is renewed: subject and names stay
     (RFC 7030 section 4.2.2).  A certificate of another trusted authority, such as the one
     that a manufacturer put into a device (IEEE 802.1AR), vouches for the identity in its
-    subject, which the new one has to carry; the template's rules decide on the rest.  A
-    registration authority of the template speaks for others, and what it renews is theirs.
+    subject, which the new one has to carry; the template's rules decide on the rest.  So
+    does one that the request itself names, for another key of the same holder.  A registration
+    authority of the template speaks for others, and what it renews is theirs.
 
     Raises:
         RequestRejected: the request speaks of somebody else.
@@ -44,7 +48,8 @@ def as_holder(
         why = f"certificates of template {certificate.template!r} ask on behalf of others"
         trace.allow("on-behalf", request.requester.name, why)
         return request
-    if request.renews is None and certificate.authority != template.authority:
+    beside = certificate.authority != template.authority or _is_beside(request)
+    if request.renews is None and beside:
         old = _load(certificate.certificate)
         _check_purpose(old, trace)
         _check_identity(request, old, template, trace)
@@ -53,6 +58,17 @@ def as_holder(
         why = "a certificate can only be renewed by the holder of its key"
         trace.refuse("renewal", write_serial(request.renews.serial), why)
     return replace(request, renews=certificate)
+
+
+def _is_beside(request: EnrollmentRequest) -> bool:
+    """Tell whether the new certificate is to stand beside the one that the requester shows."""
+    shown = request.requester.certificate
+    if shown is None or shown.certificate is None:
+        return False
+    own = issuer_and_serial(shown.certificate)
+    statement, related = read_statement(request.csr), read_related_request(request.csr)
+    stated = statement is not None and statement.signer == own
+    return stated or (related is not None and related.certificate == own)
 
 
 def with_names_of(

@@ -13,13 +13,13 @@ from pikaserver.api.operations import Clock
 from pikaserver.api.signing import KeyRole
 from pikaserver.api.storage import Database
 from pikaserver.asn1.algorithms import key_type
-from pikaserver.asn1.certificate import public_key_of
+from pikaserver.asn1.certificate import is_signed_by, public_key_of
 from pikaserver.asn1.names import general_name_text
 from pikaserver.authority.audit import AuditTrail
 from pikaserver.authority.authorities import AuthorityDirectory, IssuingKey
 from pikaserver.authority.ca_certificates import CaCertificates, CaContent
 from pikaserver.authority.ceremony import AuthorityPlan, Ceremony
-from pikaserver.authority.chains import check_path, is_issued_by, is_self_signed
+from pikaserver.authority.chains import check_path, is_self_signed
 from pikaserver.authority.issuance import Draft, Issuance, Together
 from pikaserver.authority.preparation import key_reference
 from pikaserver.storage import authorities as storage
@@ -54,14 +54,27 @@ class Succession:
         return self.authorities.get(name)
 
     def rekey(
-        self, name: str, plan: AuthorityPlan, actor: str, validity: timedelta | None = None
+        self,
+        name: str,
+        plan: AuthorityPlan,
+        actor: str,
+        validity: timedelta | None = None,
+        *,
+        prepare: bool = False,
     ) -> AuthorityRecord:
         """Give an authority a new key: the next generation; subject and rules stay.
 
         Only key, key type and algorithm of the plan are read.  Where the certificate comes
-        from elsewhere, the new key waits with a CSR and the old one goes on until then.
+        from elsewhere, the new key waits with a CSR and the old one goes on until then.  A key
+        that is only prepared has its certificate, and is told, before it issues anything.
+
+        Raises:
+            Conflict: another key is prepared already.
         """
         old = self.authorities.issuing_key(name, to_be_replaced=True)
+        coming = self.authorities.prepared(name)
+        if coming is not None:
+            return self._finish_preparing(old, coming, plan if prepare else None)
         content = content_of(old.certificate, validity)
         is_root = is_self_signed(old.certificate)
         above = None if is_root else self._find_issuer(old)
@@ -71,8 +84,12 @@ class Succession:
             return self._finish_roll_over(name)
         waits = above is None and not is_root
         csr = self.ceremony.csr(replace(plan, content=content), spki, actor) if waits else None
-        new = NewGeneration(str(plan.key), plan.algorithm, spki, csr)
-        generation_id = self._half_made(name, spki) or self._insert(name, new, actor)
+        new = NewGeneration(str(plan.key), plan.algorithm, spki, csr, prepare=prepare)
+        half_made = self._half_made(name, spki)
+        if half_made:
+            with self.database.transaction() as connection:
+                storage.intend(connection, half_made, prepare=prepare)
+        generation_id = half_made or self._insert(name, new, actor)
         if above is not None:
             draft = self.certificates.subordinate(content, spki, above)
             chain = (above.generation.certificate, *above.generation.chain)
@@ -80,8 +97,29 @@ class Succession:
         elif is_root:
             draft = self.certificates.root(content, spki, plan.key, plan.algorithm, generation_id)
             self._activate(name, draft, generation_id, ())
-            self._roll_over(old, self.authorities.key(name))
+            self.roll_over(old, self.authorities.prepared(name) or self.authorities.key(name))
         return self.authorities.get(name)
+
+    def _finish_preparing(
+        self, old: IssuingKey, coming: IssuingKey, plan: AuthorityPlan | None
+    ) -> AuthorityRecord:
+        """Make the cross-certificates that a prepared root lacks.
+
+        Raises:
+            Conflict: nothing is to be finished, or another key is wanted.
+        """
+        name = old.authority
+        before = self.authorities.get(name)
+        same = plan is not None and str(plan.key) == coming.generation.key
+        if same and is_self_signed(coming.certificate):
+            self.roll_over(old, coming)
+        after = self.authorities.get(name)
+        if after == before:
+            raise Conflict(
+                f"the key {coming.generation.key} of authority {name!r} is prepared already:"
+                " 'ca rekey --activate' lets it take over"
+            )
+        return after
 
     def _half_made(self, name: str, spki: bytes) -> int | None:
         """Return the generation of a key that waits for its certificate already.
@@ -103,9 +141,9 @@ class Succession:
             Conflict: there is nothing to finish.
         """
         before, new = self.authorities.get(name), self.authorities.key(name)
-        earlier = [one.number for one in before.generations if not one.current]
+        earlier = [one.number for one in before.generations if not (one.current or one.prepared)]
         if earlier and is_self_signed(new.certificate):
-            self._roll_over(self.authorities.key(name, max(earlier)), new)
+            self.roll_over(self.authorities.key(name, max(earlier)), new)
         after = self.authorities.get(name)
         if after == before:
             raise Conflict(f"authority {name!r} signs with this key already: name another one")
@@ -116,7 +154,8 @@ class Succession:
         with self.database.transaction() as connection:
             generation_id = storage.insert_generation(connection, record.id, new, self.clock())
             revisions.advance(connection)
-            self.audit.record(connection, "authority.rekeyed", actor, authority=name)
+            event = "authority.preparing" if new.prepare else "authority.rekeyed"
+            self.audit.record(connection, event, actor, authority=name, key=new.key)
         return generation_id
 
     def _activate(
@@ -127,9 +166,9 @@ class Succession:
             revisions.advance(connection)
 
         self.issuance.issue(draft, Together(with_certificate=finish))
-        self.ceremony.hand_over(name)
+        self.ceremony.hand_over(name, generation_id)
 
-    def _roll_over(self, old: IssuingKey, new: IssuingKey) -> None:
+    def roll_over(self, old: IssuingKey, new: IssuingKey) -> None:
         """Certify each key of a root with the other one (RFC 4210 section 4.4).
 
         NewWithOld lets those who trust the old root reach what the new one signs; OldWithNew
@@ -137,7 +176,7 @@ class Succession:
         """
         for subject, issuer in ((new, old), (old, new)):
             others = map(x509.load_der_x509_certificate, subject.generation.others)
-            if any(is_issued_by(other, issuer.certificate) for other in others):
+            if any(is_signed_by(other, issuer.certificate) for other in others):
                 continue  # it was made before something stopped
             content = content_of(old.certificate, None)
             draft = self.certificates.self_issued(content, subject, issuer)
@@ -223,7 +262,7 @@ class Succession:
     def _find_issuer(self, key: IssuingKey) -> IssuingKey | None:
         # A CA elsewhere may have the same name, so one of its keys has to have signed.
         for above in self.authorities.all_keys():
-            if is_issued_by(key.certificate, above.certificate):
+            if is_signed_by(key.certificate, above.certificate):
                 return self.authorities.issuing_key(above.authority)
         return None
 

@@ -12,6 +12,7 @@ from pikaserver.api.errors import RequestRejected
 from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import KEY_TYPES
 from pikaserver.asn1.identifiers import key_algorithm, key_bits
+from pikaserver.asn1.slh_dsa import PARAMETER_SETS
 from pikaserver.authority.decisions import DecisionTrace
 from pikaserver.authority.key_policy import curve_points
 from pikaserver.authority.key_policy.lists import built_in_key_list
@@ -295,3 +296,18 @@ def test_no_octets_break_the_policy(policy, raw):
     """Whatever stands in a CSR, the answer is a type or a refusal."""
     with pytest.raises(RequestRejected):
         policy.check_key(raw, ALL, DecisionTrace())
+
+
+@pytest.mark.parametrize("name", PARAMETER_SETS)
+def test_slh_dsa_keys_have_the_length_of_their_parameter_set(policy, name):
+    """RFC 9909 section 5: two values of n octets, in one encoding."""
+    identifier = KEY_TYPES[name].identifier
+    bits = bytes(range(PARAMETER_SETS[name].public_octets))
+
+    good = der.sequence(identifier, der.bit_string(bits))
+
+    assert name == policy.check_key(good, ALL, DecisionTrace())
+    for wrong in (bits[:-1], bits + b"\0", b""):
+        spki = der.sequence(identifier, der.bit_string(wrong))
+        assert "not as long as its RFC says" in refusal(policy, spki)
+    assert "not allowed" in refusal(policy, good, ALL - {name})

@@ -31,6 +31,9 @@ RSA = octets(rsa.RSAPublicNumbers(65537, 2**2047 + 0x1234567).public_key())
 ED25519 = octets(ed25519.Ed25519PrivateKey.from_private_bytes(b"\x07" * 32).public_key())
 ML_DSA = octets(mldsa.MLDSA44PrivateKey.from_seed_bytes(b"\x07" * 32).public_key())
 SLH_DSA = der.sequence(der.sequence(der.oid("2.16.840.1.101.3.4.3.20")), der.bit_string(bytes(32)))
+HASH_SLH_DSA = der.sequence(
+    der.sequence(der.oid("2.16.840.1.101.3.4.3.35")), der.bit_string(bytes(32))
+)
 SHA_1 = der.sequence(der.oid("1.2.840.113549.1.1.5"), der.null())
 
 
@@ -239,6 +242,11 @@ VECTORS = [
         leaf(policies=plain(policies("ftp://pki.example/cps"))),
     ),
     (keys.MlDsaKeysOnlySign, leaf(spki=ML_DSA), leaf(spki=ML_DSA, usage=bits("key_encipherment"))),
+    (
+        keys.SlhDsaKeysOnlySign,
+        leaf(spki=SLH_DSA),
+        leaf(spki=SLH_DSA, usage=bits("key_agreement")),
+    ),
     (keys.EdwardsKeysOnlySign, leaf(spki=ED25519), leaf(spki=ED25519, usage=bits("key_agreement"))),
     (
         keys.EllipticCurveKeysDoNotEncipher,
@@ -250,7 +258,7 @@ VECTORS = [
         leaf(spki=RSA, usage=bits("key_encipherment")),
         leaf(spki=RSA, usage=bits("key_agreement")),
     ),
-    (keys.KeyAlgorithmIsWrittenAsItsRfcSays, leaf(spki=ML_DSA), leaf(spki=SLH_DSA)),
+    (keys.KeyAlgorithmIsWrittenAsItsRfcSays, leaf(spki=ML_DSA), leaf(spki=HASH_SLH_DSA)),
     (
         keys.SignatureAlgorithmIsKnown,
         GOOD,

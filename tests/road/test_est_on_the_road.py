@@ -21,6 +21,9 @@ from pikaserver_est.plugin import register_services
 
 BASE = "/.well-known/est"
 
+USAGE = '["digitalSignature", "keyEncipherment"]'
+"""The second is for RSA keys, which decrypt; no other kind takes it alone."""
+
 
 @pytest.fixture
 def est(server):
@@ -31,10 +34,12 @@ def est(server):
 def template(server):
     """Change the template ``device``, and put it back."""
 
-    def change(old, new):
+    def change(old, new, usage=USAGE):
         document = starter("device")
         assert old in document
-        server.templates.save("device", document.replace(old, new), "test")
+        assert USAGE in document
+        document = document.replace(old, new).replace(USAGE, usage)
+        server.templates.save("device", document, "test")
 
     yield change
     server.templates.save("device", starter("device"), "test")
@@ -62,7 +67,7 @@ def test_the_server_makes_a_key_of_each_kind_that_a_template_takes(server, est, 
     kinds = starter("device").partition("types = [")[2].partition("]")[0]
     for number, kind in enumerate(('"ml-dsa-65"', '"rsa-2048"', '"ed25519"')):
         assert kind in kinds
-        template("types = [" + kinds + "]", f"types = [{kind}]")
+        template("types = [" + kinds + "]", f"types = [{kind}]", usage='["digitalSignature"]')
         document = server.templates.document("device").replace(
             "server-keys = false", "server-keys = true"
         )

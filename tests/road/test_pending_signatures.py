@@ -169,6 +169,24 @@ def test_a_rekey_goes_on_where_it_stopped(server, careful):
             server.succession.rekey("vault", again, "test")
 
 
+def test_a_key_is_prepared_where_it_stopped(server, careful):
+    """Its certificate, and both links; then it takes over without another signature."""
+    test_a_root_is_finished_with_the_octets_that_were_approved(server, careful)
+    wanted = replace(plan("vault"), key=KeyReference("careful", "vault-2"))
+
+    for _ in range(3):
+        pending(lambda: server.succession.rekey("vault", wanted, "test", prepare=True))
+        approve_last(careful)
+    new, old = server.succession.rekey("vault", wanted, "test", prepare=True).generations
+
+    assert (True, False) == (new.prepared, new.current)
+    assert (1, 1) == (len(new.others), len(old.others))
+    assert new.certificate == careful.certificates["vault-2"][0]
+    asked = len(careful.asked)
+    assert server.taking_over.now("vault", "test").generations[0].current
+    assert asked == len(careful.asked)
+
+
 def test_what_awaits_is_pending_and_can_be_revoked(server, careful):
     """The signature may exist: nobody else knows."""
     test_a_root_is_finished_with_the_octets_that_were_approved(server, careful)

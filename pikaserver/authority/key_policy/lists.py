@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from pikaserver.api.errors import ConfigurationError
 from pikaserver.asn1.identifiers import key_bits
 
-Fingerprint = Callable[[bytes, PublicKeyTypes], bytes]
+Fingerprint = Callable[[bytes, PublicKeyTypes | None], bytes]
 """Makes of a SubjectPublicKeyInfo, and of the same key loaded, what a list looks it up by."""
 
 _BADKEYS_RECORD = 16
@@ -46,8 +46,8 @@ class KeyList:
         at = index * self.record_octets
         return bytes(self.octets[at : at + self.record_octets])
 
-    def has(self, spki: bytes, key: PublicKeyTypes) -> bool:
-        """Say whether a key is on the list; both arguments are the same key."""
+    def has(self, spki: bytes, key: PublicKeyTypes | None) -> bool:
+        """Say whether a key is on the list; both are the same key, which may not be loaded."""
         wanted = self.fingerprint(spki, key)
         # A record that begins with the fingerprint is not smaller than the fingerprint alone.
         at = bisect_left(self, wanted)
@@ -100,18 +100,18 @@ def _text_list(name: str, text: bytes) -> KeyList:
     return KeyList(name, b"".join(records), len(records[0]), fingerprint)
 
 
-def _spki_fingerprint(spki: bytes, _key: PublicKeyTypes) -> bytes:
+def _spki_fingerprint(spki: bytes, _key: PublicKeyTypes | None) -> bytes:
     return sha256(spki).digest()
 
 
-def _debian_fingerprint(_spki: bytes, key: PublicKeyTypes) -> bytes:
+def _debian_fingerprint(_spki: bytes, key: PublicKeyTypes | None) -> bytes:
     if not isinstance(key, rsa.RSAPublicKey):
         return b""
     line = f"Modulus={key.public_numbers().n:X}\n".encode()
     return sha1(line, usedforsecurity=False).digest()[10:]
 
 
-def _badkeys_fingerprint(spki: bytes, key: PublicKeyTypes) -> bytes:
+def _badkeys_fingerprint(spki: bytes, key: PublicKeyTypes | None) -> bytes:
     """Hash the one number that stands for a key, without leading zeros."""
     value = key_bits(spki)
     if isinstance(key, rsa.RSAPublicKey):

@@ -4,59 +4,24 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Lock
 
 from pikaserver.api.certificates import CertificateRecord, CertificateStatus
 from pikaserver.api.errors import Conflict, PikaserverError
 from pikaserver.api.operations import Clock, Health, HealthState
 from pikaserver.api.services import DecryptionKey, ServiceKey, ServiceUse
-from pikaserver.api.signing import Decrypter, KeyTransport, Signer
 from pikaserver.authority.authorities import AuthorityDirectory, IssuingKey
 from pikaserver.authority.preparation import key_reference
 from pikaserver.authority.services.certificates import Made, ServiceCertificates
-from pikaserver.authority.services.limits import Limit, limit_of, only_messages
+from pikaserver.authority.services.limits import limit_of, only_messages
+from pikaserver.authority.services.opened import OpenedDecryptionKey, OpenedKey
 from pikaserver.authority.signers import SignerRegistry
-from pikaserver.signing.sign import sign_attributes, sign_tbs
 
 RETRY = timedelta(minutes=1)
 """While there is a certificate that serves, another one is tried so often at most."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedKey:
-    """Implements ``pikaserver.api.services.ServiceKey``."""
-
-    certificate: bytes
-    chain: tuple[bytes, ...]
-    public_key: bytes
-    signer: Signer
-    limit: Limit
-
-    @property
-    def algorithm(self) -> str:
-        """See the protocol."""
-        return self.signer.algorithm
-
-    def sign(self, tbs: bytes, content: bytes = b"") -> bytes:
-        """See the protocol."""
-        self.limit(tbs)
-        if content:
-            return sign_attributes(self.signer, tbs, content, self.public_key)
-        return sign_tbs(self.signer, tbs, self.public_key)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedDecryptionKey:
-    """Implements ``pikaserver.api.services.DecryptionKey``."""
-
-    certificate: bytes
-    decrypter: Decrypter
-
-    def decrypt(self, encrypted_key: bytes, transport: KeyTransport) -> bytes:
-        """See the protocol."""
-        return self.decrypter.decrypt(encrypted_key, transport)
 
 
 @dataclass(slots=True)
@@ -143,6 +108,7 @@ class ServiceKeysInUse:
             chain=issuer.generation.chain,
             public_key=issuer.public_key,
             signer=self._signers.open(key_reference(issuer), issuer.generation.algorithm),
+            open=partial(self._signers.open, key_reference(issuer)),
             limit=only_messages,
         )
 
@@ -188,6 +154,7 @@ class ServiceKeysInUse:
             chain=(issuer.generation.certificate, *issuer.generation.chain),
             public_key=made.public_key,
             signer=self._signers.open(made.key, made.algorithm),
+            open=partial(self._signers.open, made.key),
             limit=limit_of(use.service),
         )
 

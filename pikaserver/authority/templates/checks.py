@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pikaserver.api.errors import RequestRejected
 from pikaserver.api.templates import NameRules, Template
 from pikaserver.asn1.algorithms import HASHES, KEY_TYPES
+from pikaserver.asn1.composite import COMPOSITES
+from pikaserver.asn1.kem_keys import KEM_KEY_TYPES
 from pikaserver.authority.naming.attributes import ATTRIBUTES, check_value
 from pikaserver.authority.naming.names import BECOMES_NAME
 from pikaserver.authority.naming.rules import read_pattern
@@ -61,8 +63,9 @@ def _door_problems(template: Template) -> Iterator[str]:
 def _key_problems(template: Template) -> Iterator[str]:
     if not template.key_types:
         yield "key.types is empty"
-    for word in sorted(template.key_types - KEY_TYPES.keys()):
-        yield f"key.types: {word!r} is not a key type{did_you_mean(word, KEY_TYPES)}"
+    known = {*KEY_TYPES, *KEM_KEY_TYPES, *COMPOSITES}
+    for word in sorted(template.key_types - known):
+        yield f"key.types: {word!r} is not a key type{did_you_mean(word, sorted(known))}"
     hash_name = template.signature_hash
     if hash_name is not None and hash_name not in HASHES:
         yield f"signature-hash: {hash_name!r} is not one of {', '.join(HASHES)}"

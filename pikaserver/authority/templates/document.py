@@ -1,6 +1,7 @@
 """From the tables of a template document to a `Template`, and back."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TypeVar
 
@@ -8,7 +9,9 @@ from pikaserver.api.errors import RequestRejected
 from pikaserver.api.templates import (
     EstRules,
     ExtensionRules,
+    KemRules,
     NameRules,
+    RelatedRules,
     RenewalRules,
     ScepRules,
     SubjectRules,
@@ -22,6 +25,7 @@ from pikaserver.authority.templates.tables import (
     ExtensionsTable,
     NamesTable,
     NameTable,
+    RelatedTable,
     RenewalTable,
     SubjectTable,
     TemplateDocument,
@@ -76,7 +80,14 @@ def to_template(document: TemplateDocument, *, name: str, version: int) -> Templ
             frozenset(document.scep.compatibility),
             document.scep.include_root,
         ),
+        kem=KemRules(**document.kem.model_dump()),
+        related=_related_rules(document.related),
     )
+
+
+def _related_rules(table: RelatedTable) -> RelatedRules:
+    fresh, templates = _duration("related.fresh", table.fresh), frozenset(table.templates)
+    return RelatedRules(table.mode, fresh, templates, table.alternates)
 
 
 def _subject_rules(table: SubjectTable) -> SubjectRules:
@@ -186,6 +197,13 @@ def to_tables(template: Template) -> dict[str, object]:
         "device": {"record": template.devices},
         "est": _est_table(template.est),
         "scep": _scep_table(template.scep),
+        "kem": asdict(template.kem),
+        "related": {
+            "mode": template.related.mode,
+            "fresh": write_duration(template.related.fresh),
+            "templates": sorted(template.related.templates),
+            "alternates": template.related.alternates,
+        },
     }
     return _without_none(tables)
 

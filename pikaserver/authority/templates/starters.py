@@ -22,6 +22,8 @@ STARTERS = (
     "mqtt-client",
     "registrar",
     "cmc",
+    "key-establishment",
+    "audit",
 )
 """Their names, which are also those of the templates that the first start creates."""
 

@@ -130,6 +130,23 @@ class ScepTable(_Table):
     include_root: bool = True
 
 
+class KemTable(_Table):
+    """``[kem]``; how possession of ML-KEM keys is proved."""
+
+    statement: bool = True
+    challenge: bool = True
+    names: Literal["same", "any"] = "same"
+
+
+class RelatedTable(_Table):
+    """``[related]``; pairs of certificates (RFC 9763)."""
+
+    mode: Literal["refused", "allowed", "required"] = "refused"
+    fresh: str = "1h"
+    templates: list[str] = []
+    alternates: bool = False
+
+
 class TemplateDocument(_Table):
     """The whole document."""
 
@@ -152,6 +169,8 @@ class TemplateDocument(_Table):
     device: DeviceTable = DeviceTable()
     est: EstTable = EstTable()
     scep: ScepTable = ScepTable()
+    kem: KemTable = KemTable()
+    related: RelatedTable = RelatedTable()
 
 
 def read_document(tables: dict[str, object]) -> TemplateDocument:

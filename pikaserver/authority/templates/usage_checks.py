@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pikaserver.api.errors import RequestRejected
 from pikaserver.api.templates import ExtensionRules, Template
+from pikaserver.asn1.kem_keys import PREFIX
 from pikaserver.authority.naming.subtrees import read_subtree
 from pikaserver.authority.templates.tables import did_you_mean
 from pikaserver.authority.templates.usages import (
@@ -13,10 +14,12 @@ from pikaserver.authority.templates.usages import (
     DOTTED_OID,
     KEY_USAGES,
     extended_key_usage_name,
+    usage_sections,
     usages_of,
 )
 
 _URL = re.compile(r"(?P<scheme>https?|ldap)://[A-Za-z0-9][!-~]*", re.ASCII)
+_POST_QUANTUM = ("ml-dsa-", "slh-dsa-", PREFIX, "composite-")
 _BACKDATE = timedelta(hours=48)
 _SHORTEST = timedelta(minutes=1)
 
@@ -34,9 +37,32 @@ def usage_problems(template: Template) -> Iterator[str]:
     for key_type in sorted(template.key_types):
         if usage.key_usage and not usages_of(key_type).intersection(usage.key_usage):
             wanted = ", ".join(usage.key_usage)
-            yield f"usage.key-usage: {key_type} keys can do none of {wanted}; see key.types"
+            cited = ", ".join(usage_sections(key_type))
+            yield f"usage.key-usage: {key_type} keys can do none of {wanted} ({cited})"
+    yield from _idle_usages(template)
     yield from _extended_usage_problems(template)
     yield from _authority_problems(template)
+
+
+def _idle_usages(template: Template) -> Iterator[str]:
+    """Yield usages that no key of a post-quantum template can serve; their RFCs forbid them.
+
+    Where a template takes classical keys, too, each kind has its part of the usages, and one that
+    is left over for nobody does no harm.
+    """
+    if template.usage.ca and any(kind.startswith(PREFIX) for kind in template.key_types):
+        yield "usage.ca: ML-KEM keys do not sign, so they are no CA's (RFC 9935 section 5)"
+    kinds = sorted(template.key_types)
+    if not all(kind.startswith(_POST_QUANTUM) for kind in kinds):
+        return
+    possible = {usage for kind in kinds for usage in usages_of(kind)}
+    for word in (one for one in template.usage.key_usage if one in KEY_USAGES):
+        if word not in possible:
+            cited = sorted({section for kind in kinds for section in usage_sections(kind)})
+            yield (
+                f"usage.key-usage: {word} is nothing that {', '.join(kinds)} keys can do"
+                f" ({', '.join(cited)})"
+            )
 
 
 def _extended_usage_problems(template: Template) -> Iterator[str]:
@@ -96,6 +122,8 @@ def validity_problems(template: Template) -> Iterator[str]:
         yield "validity.backdate is longer than 48h, the most that relying parties accept"
     if renewal.window is not None and renewal.window >= validity.period:
         yield "renewal.window is not shorter than validity.period"
+    if template.related.mode != "refused" and template.usage.ca:
+        yield "related.mode: only certificates of end entities are paired (RFC 9763 section 4)"
     if renewal.allowed and "certificate" not in template.proofs:
         yield "renewal.allowed needs 'certificate' in proofs"
     yield from _url_problems(template.extensions)

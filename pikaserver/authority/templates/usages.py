@@ -93,6 +93,22 @@ def usages_of(key_type: str) -> frozenset[str]:
     return SIGNING_USAGES
 
 
+_SECTIONS = {
+    "composite-": "draft-ietf-lamps-pq-composite-sigs-19 section 5",
+    "ml-dsa-": "RFC 9881 section 5",
+    "slh-dsa-": "RFC 9909 section 6",
+    "ml-kem-": "RFC 9935 section 5",
+    "rsa-": "RFC 3279 section 2.3.1",
+    "ec-": "RFC 5480 section 3",
+    "ed": "RFC 8410 section 5",
+}
+
+
+def usage_sections(key_type: str) -> list[str]:
+    """Return where it stands what keys of a type can do."""
+    return [section for prefix, section in _SECTIONS.items() if key_type.startswith(prefix)]
+
+
 def key_usage(wanted: Collection[str], key_type: str) -> x509.KeyUsage | None:
     """Return the wanted usages that a key of this type can serve, or ``None`` for none wanted.
 
