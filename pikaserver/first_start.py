@@ -27,6 +27,7 @@ from pikaserver.server import PkiServer
 from pikaserver.settings.loading import FILE_NAME, Flag, Settings, load
 from pikaserver.settings.model import KeySettings, KeySourceKind
 from pikaserver.signing.key_files import create_key_file
+from pikaserver.signing.software import SOFTWARE_KEY_TYPES
 from pikaserver.storage.database import server_lock
 
 ROOT, ISSUING = "root", "issuing"
@@ -102,8 +103,8 @@ def _check(wishes: FirstStart) -> None:
     Raises:
         ConfigurationError: the sentence names the flag.
     """
-    if wishes.key_type not in KEY_TYPES:
-        known = ", ".join(KEY_TYPES)
+    if wishes.key_type not in SOFTWARE_KEY_TYPES:
+        known = ", ".join(SOFTWARE_KEY_TYPES)
         raise ConfigurationError(f"--key {wishes.key_type!r} is not a key type; there are: {known}")
     try:
         subject = read_subject(wishes.subject)

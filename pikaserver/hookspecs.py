@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from pikaserver.api.hooks import hookspec
 from pikaserver.api.issuance import ExtensionProvider, Lint, Validator
+from pikaserver.api.key_inventories import KeyInventory
 from pikaserver.api.operations import (
     AuditSink,
     HealthCheck,
@@ -107,6 +108,11 @@ def register_health_checks(server: Server) -> Iterable[HealthCheck]:
 @hookspec
 def register_metrics(server: Server) -> Iterable[Metric]:
     """Return metrics of ``/metrics``."""
+
+
+@hookspec
+def register_key_inventories(server: Server) -> Iterable[KeyInventory]:
+    """Return what a plugin has keys of its own for, so that reports know of them."""
 
 
 @hookspec

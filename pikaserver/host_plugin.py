@@ -1,6 +1,6 @@
 """The host's own parts, offered through the same hooks as everybody else's."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import click
@@ -35,14 +35,15 @@ from pikaserver.web.authentication import CertificateAuthenticator, CodeAuthenti
 class HostPlugin:
     """Software keys, the two kinds of callers that every server knows, and its health."""
 
-    def __init__(self, kek: KeyEncryptionKey) -> None:
+    def __init__(self, kek: KeyEncryptionKey, drafts: Collection[str] = ()) -> None:
         self._kek = kek
+        self._drafts = frozenset(drafts)
 
     @hookimpl
     def register_signer_backends(self, server: Server) -> list[SignerBackend]:
         """Offer the keys in the database, sealed under the key-encryption key."""
         store = DatabaseKeyStore(server.database)
-        return [SoftwareBackend(store, self._kek, server.clock, server.entropy)]
+        return [SoftwareBackend(store, self._kek, server.clock, server.entropy, self._drafts)]
 
     @hookimpl
     def register_authenticators(self, server: Server) -> list[Authenticator]:

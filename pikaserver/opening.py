@@ -38,9 +38,8 @@ def open_server(
     database = open_database(host.database.url)
     try:
         kek = key_encryption_key(settings, environment)
-        plugins = plugin_manager.load(
-            host.plugins.enabled, built_in=[(plugin_manager.HOST, HostPlugin(kek))]
-        )
+        own = HostPlugin(kek, host.keys.allow_draft_algorithms)
+        plugins = plugin_manager.load(host.plugins.enabled, built_in=[(plugin_manager.HOST, own)])
         _upgrade(database, [branch for _, branch in plugins.migrations()])
         names = {plugin.name for plugin in installed()}
         ground = Ground(

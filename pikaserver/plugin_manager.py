@@ -21,6 +21,7 @@ from pikaserver import hookspecs
 from pikaserver.api.errors import ConfigurationError
 from pikaserver.api.hooks import PROJECT
 from pikaserver.api.issuance import ExtensionProvider, Lint, Validator
+from pikaserver.api.key_inventories import KeyInventory
 from pikaserver.api.operations import (
     AuditSink,
     HealthCheck,
@@ -195,6 +196,11 @@ class Plugins:
                     " its name should begin with 'pikaserver_'"
                 )
         return unique(metrics, lambda metric: metric.name, "metric")
+
+    def key_inventories(self, server: PluginServer) -> Offers[KeyInventory]:
+        """Return what plugins have keys of their own for; each kind once."""
+        found = self._collect("register_key_inventories", KeyInventory, server)
+        return unique(found, lambda inventory: inventory.kind, "kind of key inventory")
 
     def startup(self, server: PluginServer) -> None:
         """Let every plugin do what must be done once; if one fails, undo those before it."""

@@ -18,8 +18,10 @@ from pikaserver.api.crls import Crls
 from pikaserver.api.devices import Devices
 from pikaserver.api.generated_keys import KeyGenerator
 from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester, Requests
+from pikaserver.api.key_challenges import KeyChallenges
 from pikaserver.api.lockouts import Lockouts
 from pikaserver.api.operations import Audit, Clock, Entropy, Event, Secrets
+from pikaserver.api.pairs import Pairs
 from pikaserver.api.renewal import Renewals
 from pikaserver.api.server import Server, Settings, Templates
 from pikaserver.api.services import ServiceKeys
@@ -119,6 +121,16 @@ class PluginServer:
         """See the protocol."""
         return only(self._whole.key_generator, KeyGenerator)
 
+    @cached_property
+    def key_challenges(self) -> KeyChallenges:
+        """See the protocol."""
+        return only(self._whole.key_challenges, KeyChallenges)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """See the protocol."""
+        return only(self._whole.pairs, Pairs)
+
     @property
     def node(self) -> int:
         """See the protocol."""
@@ -135,6 +147,10 @@ class PluginServer:
     def base_url(self, service: str) -> str | None:
         """See the protocol."""
         return self._whole.base_url(service)
+
+    def own_ports(self) -> frozenset[int]:
+        """See the protocol."""
+        return self._whole.own_ports()
 
     def authenticate(
         self, request: falcon.Request, methods: Sequence[str] | None = None

@@ -18,17 +18,22 @@ from pikaserver.authority.audit import AuditTrail
 from pikaserver.authority.authorities import AuthorityDirectory
 from pikaserver.authority.ca_certificates import CaCertificates
 from pikaserver.authority.ceremony import Ceremony
+from pikaserver.authority.checkpoints import Checkpoints
 from pikaserver.authority.codes import Codes
 from pikaserver.authority.crls.foreign import ForeignCrls
 from pikaserver.authority.crls.maker import CrlMaker
 from pikaserver.authority.devices import DeviceDirectory
 from pikaserver.authority.enroll import Enrollment
 from pikaserver.authority.events import Events
+from pikaserver.authority.holder_certificates import HolderCertificates
 from pikaserver.authority.issuance import Issuance
+from pikaserver.authority.key_challenges import ChallengeBook
 from pikaserver.authority.key_policy.lists import KeyList, built_in_key_list, read_key_list
 from pikaserver.authority.key_policy.policy import KeyPolicy
 from pikaserver.authority.linting import built_in_lints
+from pikaserver.authority.possession import Possession
 from pikaserver.authority.preparation import Preparation
+from pikaserver.authority.related import PairDirectory, RelatedCertificates
 from pikaserver.authority.renewal_windows import RenewalWindows
 from pikaserver.authority.requests import WaitingRequests
 from pikaserver.authority.revocation import Revocations
@@ -36,10 +41,12 @@ from pikaserver.authority.services.certificates import ServiceCertificates
 from pikaserver.authority.services.keys import ServiceKeysInUse
 from pikaserver.authority.signers import SignerRegistry
 from pikaserver.authority.succession import Succession
+from pikaserver.authority.taking_over import TakingOver
 from pikaserver.authority.templates.directory import TemplateDirectory
 from pikaserver.authority.urls import AuthorityUrls
 from pikaserver.plugin_manager import Plugins
 from pikaserver.plugin_server import PluginServer
+from pikaserver.settings.addresses import base_url, ports
 from pikaserver.settings.model import HostSettings
 from pikaserver.signing.generated_keys import SoftwareKeyGenerator
 from pikaserver.storage.certificates import CertificateStore
@@ -92,9 +99,8 @@ class PkiServer:
         self.requests = WaitingRequests(database, self.audit, self.events, clock)
         self.revocations = Revocations(database, self.audit, self.events, clock)
         self.devices = DeviceDirectory(database, self.revocations, self.audit, clock)
-        self.renewals = RenewalWindows(
-            database, self.authorities, self.templates, self.audit, clock
-        )
+        self.renewals = self._renewals()
+        self.bound_ports: set[int] = set()
         self._plugin_settings = ground.plugin_settings
         plugins = ground.plugins
         self.for_plugins = PluginServer(self)
@@ -102,14 +108,22 @@ class PkiServer:
         self.lints = [*built_in_lints(clock), *items(plugins.lints(self.for_plugins))]
         self.issuance = self._issuance()
         self.crls, self.foreign_crls = self._crls()
+        self.holders = HolderCertificates(self.certificates, self.authorities, clock)
+        self.pairs = PairDirectory(self.certificates)
+        self.key_challenges = ChallengeBook(self.secrets, clock, self.entropy)
         self.enrollment = self._enrollment()
-        self.ceremony, self.succession = self._ceremonies()
+        self.ceremony, self.succession, self.taking_over = self._ceremonies()
         self.services = self._services()
-        self.key_generator = SoftwareKeyGenerator()
+        self.key_generator = SoftwareKeyGenerator(self.key_challenges)
         self._authenticators: Sequence[Authenticator] = items(
             plugins.authenticators(self.for_plugins)
         )
         self.events.add(items(plugins.observers(self.for_plugins)))
+
+    def _renewals(self) -> RenewalWindows:
+        return RenewalWindows(
+            self.database, self.authorities, self.templates, self.audit, self.clock
+        )
 
     def _issuance(self) -> Issuance:
         return Issuance(
@@ -143,11 +157,12 @@ class PkiServer:
         return made, foreign
 
     def _enrollment(self) -> Enrollment:
+        related = RelatedCertificates(self.holders, self.clock)
         preparation = Preparation(
             urls=self.urls,
-            keys=KeyPolicy(key_lists(self.host)),
+            keys=KeyPolicy(key_lists(self.host), {*self.host.keys.allow_draft_algorithms}),
             lints=self.lints,
-            providers=items(self.plugins.extension_providers(self.for_plugins)),
+            providers=[related, *items(self.plugins.extension_providers(self.for_plugins))],
             next_serial=self.issuance.next_serial,
             clock=self.clock,
         )
@@ -160,6 +175,8 @@ class PkiServer:
             waiting=self.requests,
             revocations=self.revocations,
             windows=self.renewals,
+            possession=Possession(self.holders, self.key_challenges),
+            related=related,
             validators=items(self.plugins.validators(self.for_plugins)),
             clock=self.clock,
         )
@@ -177,7 +194,17 @@ class PkiServer:
             certificates, self.authorities, self.signers, self.database.changes, self.clock
         )
 
-    def _ceremonies(self) -> tuple[Ceremony, Succession]:
+    def checkpoints(self) -> Checkpoints:
+        """Return what signs checkpoints of the audit trail, and checks them."""
+        return Checkpoints(
+            database=self.database,
+            services=self.services,
+            certificates=self.certificates,
+            audit=self.audit,
+            clock=self.clock,
+        )
+
+    def _ceremonies(self) -> tuple[Ceremony, Succession, TakingOver]:
         certificates = CaCertificates(self.urls, self.lints, self.issuance.next_serial, self.clock)
         ceremony = Ceremony(
             database=self.database,
@@ -197,7 +224,15 @@ class PkiServer:
             audit=self.audit,
             clock=self.clock,
         )
-        return ceremony, succession
+        taking_over = TakingOver(
+            database=self.database,
+            authorities=self.authorities,
+            succession=succession,
+            ceremony=ceremony,
+            audit=self.audit,
+            clock=self.clock,
+        )
+        return ceremony, succession, taking_over
 
     def announce(self, event: Event) -> None:
         """See the protocol."""
@@ -211,20 +246,12 @@ class PkiServer:
         raise ConfigurationError(f"no enabled plugin registered the settings {model.__name__}")
 
     def base_url(self, service: str) -> str | None:
-        """See the protocol; a plain listener is preferred, for what must not need TLS."""
-        named = self.host.server.base_urls.get(service)
-        if named is not None:
-            return named
-        serving = [one for one in self.host.listeners.values() if service in one.serve]
-        serving = [one for one in serving if one.unix_path is None]
-        if not serving:
-            return None
-        listener = min(serving, key=lambda one: one.tls is not None)
-        address, port = listener.address
-        scheme, usual = ("https", 443) if listener.tls else ("http", 80)
-        name = self.host.server.hostname or address
-        host = f"[{name}]" if ":" in name else name
-        return f"{scheme}://{host}" if port == usual else f"{scheme}://{host}:{port}"
+        """See the protocol."""
+        return base_url(self.host, service)
+
+    def own_ports(self) -> frozenset[int]:
+        """See the protocol: those of the settings, and those that are bound in this process."""
+        return frozenset(ports(self.host) | self.bound_ports) - {0}
 
     def authenticate(
         self, request: falcon.Request, methods: Sequence[str] | None = None

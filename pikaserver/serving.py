@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pikaserver.api.operations import Health, HealthCheck, HealthState, Job
-from pikaserver.api.web import Listener, Service
+from pikaserver.api.web import Listener, PortHolder, Service
 from pikaserver.authority.recovery import resolve_intents
 from pikaserver.jobs import JobRunner
 from pikaserver.own_certificate import OwnCertificate
+from pikaserver.periodic_checkpoints import PeriodicCheckpoints
 from pikaserver.publishing.audit_copies import AuditCopies
 from pikaserver.publishing.queues import open_queues
 from pikaserver.publishing.reports import Reports
@@ -43,6 +44,11 @@ class Door:
     listener: WebListener
     application: Application
 
+    @property
+    def port(self) -> int:
+        """The port that it is bound to, 0 for a Unix socket."""
+        return self.listener.address[1]
+
     def start(self) -> None:
         """Open it."""
         self.listener.start(self.application)
@@ -50,6 +56,10 @@ class Door:
     def stop(self) -> None:
         """Close it; what runs may still end."""
         self.listener.stop(DRAIN_SECONDS)
+
+
+TAKE_OVER_EVERY = timedelta(minutes=5)
+"""How long after its moment a prepared key takes over at the latest."""
 
 
 class RunningServer:
@@ -65,6 +75,7 @@ class RunningServer:
         self._publishing = Publishing(queues, ground, server.database.changes)
         self._reports = Reports(self._publishing, ground.supply)
         server.events.add([self._publishing])
+        self._checkpoints = PeriodicCheckpoints(server)
         self._jobs = JobRunner(server.database, leases, server.clock, self._all_jobs(), holder)
         self._web = self._open_doors(items(plugins.services(server.for_plugins)))
         self._doors: list[Door | Listener] = [
@@ -101,6 +112,8 @@ class RunningServer:
             for door in self._doors:
                 door.start()
                 self._started.append(door)
+                if isinstance(door, PortHolder):
+                    server.bound_ports.add(door.port)
         except BaseException:
             self.stop()
             raise
@@ -129,7 +142,7 @@ class RunningServer:
         checks = [check for listener in listeners for check in listener.health_checks()]
         checks += [HealthCheck("tls", self._own.health), HealthCheck("storing", self._storing)]
         checks.append(HealthCheck("services", server.services.health))
-        checks += self._reports.health_checks()
+        checks += [*self._reports.health_checks(), *self._checkpoints.health_checks()]
         checks += items(server.plugins.health_checks(server.for_plugins))
         metrics = [*self._reports.metrics(), *items(server.plugins.metrics(server.for_plugins))]
         health = health_service(checks, metrics)
@@ -146,7 +159,8 @@ class RunningServer:
 
     def _all_jobs(self) -> list[Job]:
         server = self.server
-        jobs = items(server.plugins.jobs(server.for_plugins))
+        jobs = [*items(server.plugins.jobs(server.for_plugins)), *self._checkpoints.jobs()]
+        jobs.append(Job("take-over", TAKE_OVER_EVERY, server.taking_over.due))
         # A job takes a lease each time, so one without work would keep an idle disk busy.
         if self._copies.sinks:
             jobs.append(Job("audit-copies", timedelta(seconds=2), self._copies.run))

@@ -29,6 +29,7 @@ HOOKS = (
     "register_jobs",
     "register_health_checks",
     "register_metrics",
+    "register_key_inventories",
     "startup",
     "shutdown",
 )
@@ -37,7 +38,7 @@ HOOKS = (
 def test_hooks_are_counted_and_stand_in_this_order():
     """The order is that of the reference; plugins rely on the names."""
     assert HOOKS == tuple(specifications())
-    assert 19 == len(HOOKS)
+    assert 20 == len(HOOKS)
 
 
 @pytest.mark.parametrize("hook", HOOKS)

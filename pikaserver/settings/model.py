@@ -58,11 +58,16 @@ def _key_source(text: str) -> str:
     )
 
 
+Draft = Literal["draft-ietf-lamps-pq-composite-sigs-19"]
+"""The drafts whose algorithms are known here; ``pikaserver.asn1.composite`` is that of one."""
+
+
 class KeySettings(Section):
     """``[keys]``: what the software keys are sealed with, and files that list bad public keys."""
 
     key_encryption_key: Annotated[str, AfterValidator(_key_source)] = "file:key-encryption-key"
     refused: tuple[str, ...] = ()
+    allow_draft_algorithms: tuple[Draft, ...] = ()
 
     @property
     def kind(self) -> KeySourceKind:
@@ -219,6 +224,14 @@ class PublishingSettings(Section):
     alarm_after: int = Field(default=5, ge=1, le=1000)
 
 
+class AuditSettings(Section):
+    """``[audit]``: checkpoints of the audit trail that are signed by the clock."""
+
+    checkpoint_hours: float = Field(default=0, ge=0, le=8760)
+    checkpoint_authority: str = "issuing"
+    checkpoint_folder: str = Field(default="checkpoints", min_length=1)
+
+
 class HostSettings(Section):
     """All settings of the host."""
 
@@ -231,6 +244,7 @@ class HostSettings(Section):
     logs: LogSettings = LogSettings()
     limits: LimitSettings = LimitSettings()
     publishing: PublishingSettings = PublishingSettings()
+    audit: AuditSettings = AuditSettings()
 
     @model_validator(mode="after")
     def _listeners_apart(self) -> Self:

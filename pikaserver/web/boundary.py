@@ -9,7 +9,7 @@ from io import BytesIO
 
 import falcon
 
-from pikaserver.api.errors import NotAllowed, PikaserverError, TooLarge
+from pikaserver.api.errors import HttpRefused, NotAllowed, PikaserverError, TooLarge
 from pikaserver.api.operations import Entropy
 from pikaserver.api.web import CONNECTION_KEY, ClientConnection, Security, Service
 from pikaserver.web.problems import MEDIA_TYPE, Problem, problem_of, retry_after
@@ -48,6 +48,11 @@ class Boundary:
         self, templates: Mapping[str, Service], entropy: Entropy, logger: logging.Logger
     ) -> None:
         self._templates = templates
+        self._based = [
+            (f"{one.base_path}/", one)
+            for one in {each.name: each for each in templates.values()}.values()
+            if one.base_path is not None
+        ]
         self._entropy = entropy
         self._logger = logger
 
@@ -128,23 +133,11 @@ class Boundary:
         request.context.why = f"{type(error).__name__}: {error}"
         problem = problem_of(error)
         if problem.status is HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._fail(request, response, error)
+            self._log_fault(request, error)
         seconds = retry_after(error)
         if seconds is not None:
             response.set_header("retry-after", str(seconds))
-        service = request.context.service
-        if service is None or service.answer_error is None:
-            problem.write(response, request.context.request_id)
-            return
-        try:
-            service.answer_error(request, response, error)
-        except (falcon.HTTPError, falcon.HTTPStatus):
-            raise
-        except Exception as second:  # noqa: BLE001  # the request boundary
-            if second is error:
-                problem.write(response, request.context.request_id)
-            else:
-                self._fail(request, response, second)
+        self._say(request, response, error, problem)
 
     def answer_unexpected(
         self,
@@ -155,26 +148,56 @@ class Boundary:
     ) -> None:
         """Answer what nobody foresaw."""
         _forget_success(response)
-        self._fail(request, response, error)
+        self._log_fault(request, error)
+        unsaid = PikaserverError("something went wrong here")
+        self._say(request, response, unsaid, Problem(HTTPStatus.INTERNAL_SERVER_ERROR))
 
     def write_http_error(
         self, request: falcon.Request, response: falcon.Response, error: falcon.HTTPError
     ) -> None:
-        """Write Falcon's own errors (404, 405, 415 ...) as problems."""
+        """Write Falcon's own errors (404, 405, 415 ...) as problems, or as their service does."""
         _forget_success(response)
-        response.content_type = MEDIA_TYPE
         problem = Problem(HTTPStatus(error.status_code), error.description)
-        response.data = problem.document(request.context.get("request_id"))
+        owner = next(
+            (one for base, one in self._based if f"{request.path}/".startswith(base)), None
+        )
+        if owner is None or "request_id" not in request.context:
+            response.content_type = MEDIA_TYPE
+            response.data = problem.document(request.context.get("request_id"))
+            return
+        request.context.service = owner
+        refused = HttpRefused(error.description or problem.title, error.status_code)
+        self._say(request, response, refused, problem)
 
-    def _fail(self, request: falcon.Request, response: falcon.Response, error: Exception) -> None:
-        """Answer 500 with the request's id; the traceback goes to the log and nowhere else."""
-        context = request.context
+    def _say(
+        self,
+        request: falcon.Request,
+        response: falcon.Response,
+        error: PikaserverError,
+        problem: Problem,
+    ) -> None:
+        """Let the service that was asked say it; without one, or where it will not: a problem."""
+        service = request.context.service
+        if service is None or service.answer_error is None:
+            problem.write(response, request.context.request_id)
+            return
+        try:
+            service.answer_error(request, response, error)
+        except (falcon.HTTPError, falcon.HTTPStatus):
+            raise
+        except Exception as second:  # noqa: BLE001  # the request boundary
+            if second is not error:
+                self._log_fault(request, second)
+                problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR)
+            problem.write(response, request.context.request_id)
+
+    def _log_fault(self, request: falcon.Request, error: Exception) -> None:
+        """Keep the traceback of what is our own fault: in the log and nowhere else."""
         self._logger.error(
             "request failed",
             exc_info=error,
-            extra={"event": "request-failed", "request_id": context.request_id},
+            extra={"event": "request-failed", "request_id": request.context.request_id},
         )
-        Problem(HTTPStatus.INTERNAL_SERVER_ERROR).write(response, context.request_id)
 
 
 def _is_protected(request: falcon.Request) -> bool:
