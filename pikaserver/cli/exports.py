@@ -7,7 +7,8 @@ from pikaserver.api.issuance import Issued
 from pikaserver.asn1.cms import certificates_only
 from pikaserver.asn1.pem import write_pem
 from pikaserver.cli.cert.found import whole_chain
-from pikaserver.signing.private_keys import write_pkcs12
+from pikaserver.clock import system_entropy
+from pikaserver.signing.key_bundles import write_pkcs12
 
 
 def certificates_as(form: str, certificates: Sequence[bytes]) -> bytes:
@@ -29,8 +30,8 @@ def pkcs12_of(issued: Issued, pkcs8: bytes, passphrase: bytes) -> bytes:
     """Return a PKCS#12 file with key, certificate and chain.
 
     Raises:
-        RequestRejected: the key is not the certificate's, or PKCS#12 has no place for its type.
+        RequestRejected: the key is not the certificate's.
     """
-    certificate, *chain = whole_chain(issued)
+    certificates = whole_chain(issued)
     name = issued.record.subject or issued.record.names[0]
-    return write_pkcs12(pkcs8, certificate, chain, passphrase, name)
+    return write_pkcs12(pkcs8, certificates, passphrase, name, system_entropy)

@@ -9,7 +9,9 @@ from pikaserver.cli.invocation import Invocation, command_options, place_options
 from pikaserver.cli.options import (
     DEFAULT_KEY_TYPE,
     INPUT_FILE,
+    KEY_FORMS,
     KEY_TYPES,
+    KeyType,
     confirm,
     out_option,
     passphrase_option,
@@ -50,7 +52,7 @@ def list_keys(invocation: Invocation) -> None:
 @click.option(
     "--type",
     "kind",
-    type=click.Choice(KEY_TYPES),
+    type=KeyType(),
     default=DEFAULT_KEY_TYPE,
     show_default=True,
     metavar="TYPE",
@@ -82,7 +84,8 @@ def import_key(
 ) -> None:
     """Bring a private key from a file.
 
-    FILE is PKCS#8 or traditional, in PEM or DER, or PKCS#12.
+    FILE is PKCS#8 or traditional, in PEM or DER, or PKCS#12.  ML-DSA keys come in any form;
+    one without a seed, and SLH-DSA, can only be kept as openssl:NAME.
     """
     from pikaserver.cli import server_keys
     from pikaserver.cli.key_files import read_key_file
@@ -97,6 +100,12 @@ def import_key(
 @key.command()
 @click.argument("name", metavar="SCHEME:NAME")
 @click.option("--unencrypted", is_flag=True, help="Without a passphrase, for programs.")
+@click.option(
+    "--form",
+    type=click.Choice(KEY_FORMS),
+    help="How an ML-DSA key is written: RFC 9881 knows seed, expanded and both; oqs is "
+    "oqsprovider's.  [default: seed, where the key has one]",
+)
 @passphrase_option
 @out_option
 @place_options
@@ -107,6 +116,7 @@ def export(
     passphrase_file: Path | None,
     out: Path | None,
     unencrypted: bool,
+    form: str | None,
 ) -> None:
     """Hand out a private key that was made exportable.
 
@@ -114,12 +124,13 @@ def export(
     """
     from pikaserver.cli.opened import opened
     from pikaserver.cli.server_keys import hand_out
+    from pikaserver.clock import system_entropy
     from pikaserver.signing.private_keys import write_private_key
 
     passphrase = None if unencrypted else new_passphrase(passphrase_file, "the exported key")
     with opened(invocation) as server:
         pkcs8 = hand_out(server, name, invocation.actor)
-    text = write_private_key(pkcs8, passphrase)
+    text = write_private_key(pkcs8, passphrase, system_entropy, form)
     if out is None:
         write_output(text, None)
     else:

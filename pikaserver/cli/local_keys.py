@@ -82,6 +82,10 @@ class LocalKey:
         algorithm = default_algorithm(key_type(self.public_key), hash_name, pss=pss)
         return csr_of(self.backend.open(_REFERENCE, algorithm), names)
 
+    def sign(self, algorithm: str, tbs: bytes) -> bytes:
+        """Return this key's signature, verified."""
+        return sign_tbs(self.backend.open(_REFERENCE, algorithm), tbs, self.public_key)
+
 
 def make_local_key(kind: str) -> LocalKey:
     """Make a key of one of our types."""
@@ -102,14 +106,24 @@ def csr_of(signer: Signer, names: WishedNames) -> bytes:
     Raises:
         RequestRejected: a name cannot be read, or there is none.
     """
+    subject, wish = wished(names)
+    info = request_info(subject, signer.public_key, wish)
+    return assemble_csr(info, signer.algorithm, sign_tbs(signer, info, signer.public_key))
+
+
+def wished(names: WishedNames) -> tuple[x509.Name, list[x509.Extension[x509.ExtensionType]]]:
+    """Return subject and extensions of a request for these names.
+
+    Raises:
+        RequestRejected: a name cannot be read, or there is none.
+    """
     if names.is_empty:
         raise RequestRejected("a request needs a --subject or a name, like --dns www.example.com")
     subject = read_subject(names.subject) if names.subject else _named_after(names)
     found = [_general_name(kind, text) for kind, text in names.by_kind]
     value = x509.SubjectAlternativeName(found)
-    wish = [x509.Extension(value.oid, critical=not list(subject), value=value)] if found else []
-    info = request_info(subject, signer.public_key, wish)
-    return assemble_csr(info, signer.algorithm, sign_tbs(signer, info, signer.public_key))
+    extension = x509.Extension[x509.ExtensionType](value.oid, not list(subject), value)
+    return subject, [extension] if found else []
 
 
 def _general_name(kind: str, text: str) -> x509.GeneralName:

@@ -17,7 +17,7 @@ from pikaserver.asn1.serials import read_serial
 R = TypeVar("R")
 Decorator = Callable[[Callable[..., R]], Callable[..., R]]
 
-KEY_TYPES = (
+SOFTWARE_KEY_TYPES = (
     "rsa-2048",
     "rsa-3072",
     "rsa-4096",
@@ -31,10 +31,41 @@ KEY_TYPES = (
     "ml-dsa-65",
     "ml-dsa-87",
 )
+"""The types of the keys that software makes without a library of its own."""
+
+KEY_TYPES = (
+    *SOFTWARE_KEY_TYPES,
+    *(
+        f"slh-dsa-{family}-{size}"
+        for family in ("sha2", "shake")
+        for size in ("128s", "128f", "192s", "192f", "256s", "256f")
+    ),
+)
 """The names of ``pikaserver.asn1.algorithms.KEY_TYPES``, which help shall not import."""
+
+KEM_KEY_TYPES = ("ml-kem-768", "ml-kem-1024")
+"""Keys that cannot sign, of the kinds that are made here."""
+
+KEY_FORMS = ("seed", "expanded", "both", "oqs")
+"""The names of ``pikaserver.asn1.private_key_forms.FORMS``."""
 
 HASHES = ("sha256", "sha384", "sha512")
 DEFAULT_KEY_TYPE = "ec-p256"
+
+
+class KeyType(click.Choice[str]):
+    """The type of a key; those of a draft are named by whoever allows them in the settings."""
+
+    def __init__(self) -> None:
+        super().__init__(KEY_TYPES)
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Let names of drafts pass: who makes the key knows whether they are allowed."""
+        if isinstance(value, str) and value.startswith("composite-"):
+            return value
+        return super().convert(value, param, ctx)
 
 
 class Duration(click.ParamType[timedelta, object]):

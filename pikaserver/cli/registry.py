@@ -62,6 +62,11 @@ NOUNS = (
     Noun(
         "csr", "pikaserver.cli.csr:csr", "Make certificate requests (PKCS#10), and look into them."
     ),
+    Noun(
+        "report",
+        "pikaserver.cli.report.command:report",
+        "Report what quantum computers will break, and list all keys.",
+    ),
     Noun("audit", "pikaserver.cli.audit:audit", "Check and read the audit trail."),
     Noun(
         "db", "pikaserver.cli.db:db", "Look after the database: its schema, its health, its copies."

@@ -7,7 +7,9 @@ from pikaserver.api.issuance import CertificationRequest, RequestRecord
 from pikaserver.asn1.algorithms import algorithm_of, key_type
 from pikaserver.asn1.crmf import read_any_request
 from pikaserver.asn1.csr import verify_possession
+from pikaserver.asn1.kem_keys import KEM_KEY_TYPES
 from pikaserver.asn1.names import general_name_text
+from pikaserver.asn1.possession_statements import read_statement
 from pikaserver.asn1.serials import write_serial
 from pikaserver.authority.naming.subject_text import write_subject
 from pikaserver.authority.templates.durations import write_duration
@@ -77,6 +79,9 @@ def _serial(server: PkiServer, certificate_id: int | None) -> str | None:
 
 
 def _signature(request: CertificationRequest) -> str:
+    if key_type(request.public_key) in KEM_KEY_TYPES:
+        stated = read_statement(request) is not None
+        return "by another key of the holder (RFC 9883)" if stated else "none: the key cannot sign"
     try:
         verify_possession(request)
         return f"{algorithm_of(request.signature_algorithm)}, made with the key in it"

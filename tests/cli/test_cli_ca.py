@@ -306,6 +306,41 @@ def test_renewal_keeps_the_key_and_rekey_does_not(shell):
     assert ("software:long-2", "2 of 2") == (details["key"], details["generation"])
 
 
+def test_a_key_is_prepared_and_takes_over(shell):
+    """Shown with its day; at the word --activate it is the one that issues."""
+    shell("ca", "create", "ahead", "--subject", "CN=Ahead")
+    first = certificate_of(shell, "ahead")
+
+    second = x509.load_pem_x509_certificate(
+        shell("ca", "rekey", "ahead", "--prepare", "--on", "2030-01-01", "-o", "pem").octets
+    )
+    details = shell.json("ca", "show", "ahead")
+    between = certificate_of(shell, "ahead")
+    again = shell.try_("ca", "rekey", "ahead")
+    shell("ca", "rekey", "ahead", "--activate", "--on", "2031-01-01")
+    later = shell.json("ca", "show", "ahead")
+    shell("ca", "rekey", "ahead", "--activate")
+
+    assert ("generation 2, software:ahead-2", "1 of 2") == (
+        details["prepared"],
+        details["generation"],
+    )
+    assert details["takes_over"].startswith("2030-01-01")
+    assert later["takes_over"].startswith("2031-01-01")
+    assert first == between != second == certificate_of(shell, "ahead")
+    assert "prepared" not in shell.json("ca", "show", "ahead")
+    assert "prepared already" in again.errors
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--prepare", "--activate"), ("--on", "2030-01-01"), ("--activate", "--key-type", "ed25519")],
+)
+def test_words_of_rekey_that_do_not_go_together(shell, words):
+    """The command line says so, and nothing happens."""
+    assert 2 == shell.try_("ca", "rekey", "issuing", *words).code
+
+
 def test_a_cross_certificate_binds_another_ca(shell, elsewhere):
     """Its key and name, under our root."""
     other = shell.file("other.pem", elsewhere.pem)

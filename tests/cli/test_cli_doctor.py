@@ -175,10 +175,10 @@ def test_a_certificate_file_that_is_missing_is_a_problem(shell):
 def test_a_service_that_is_not_there_is_found(shell):
     """The server would not start, although the settings alone are well-formed."""
     settings = shell.data / "pikaserver.toml"
-    settings.write_text(settings.read_text().replace('"health", "crl"', '"health", "acme"', 1))
+    settings.write_text(settings.read_text().replace('"health", "crl"', '"health", "cmp"', 1))
 
     answer = shell.try_("doctor", "-o", "json")
 
     (found,) = [row for row in answer.json if row["check"] == "services"]
     assert (6, "problem") == (answer.code, found["state"])
-    assert "listeners.public.serve names 'acme', which is no service" in found["found"]
+    assert "listeners.public.serve names 'cmp', which is no service" in found["found"]

@@ -14,6 +14,7 @@ from pikaserver.cli.main import load_noun
 from pikaserver.cli.place import place_parameters
 from pikaserver.cli.plugin_console import _add_options
 from pikaserver.cli.registry import NOUNS
+from pikaserver_acme import plugin as acme
 from pikaserver_agents import plugin as agents
 from pikaserver_est import plugin as est
 from pikaserver_ocsp import plugin as ocsp
@@ -41,7 +42,7 @@ def commands(words, command):
 
 def of_plugins():
     """Yield the commands of plugins that ship, as the host completes them."""
-    for plugin in (agents, est, ocsp, scep, tsa):
+    for plugin in (acme, agents, est, ocsp, scep, tsa):
         for command in plugin.register_commands():
             _add_options(command)
             yield command.name, command

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from pikaserver.api.certificates import RevocationReason
 from pikaserver.api.errors import MalformedRequest
 from pikaserver.asn1 import algorithms
+from pikaserver.asn1.private_key_forms import FORMS
 from pikaserver.asn1.serials import read_serial, write_serial
 from pikaserver.cli import options
+from pikaserver.signing.software import SOFTWARE_KEY_TYPES
 
 
 @given(st.integers(min_value=1, max_value=2**160 - 1))
@@ -104,3 +106,5 @@ def test_the_choices_in_help_are_those_of_the_code():
     """They are written twice, because help imports no cryptography."""
     assert (*algorithms.KEY_TYPES,) == options.KEY_TYPES
     assert (*algorithms.HASHES,) == options.HASHES
+    assert SOFTWARE_KEY_TYPES == options.SOFTWARE_KEY_TYPES
+    assert FORMS == options.KEY_FORMS

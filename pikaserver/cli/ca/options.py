@@ -1,7 +1,7 @@
 """What an operator can say about an authority: its key, its certificate, its URLs and CRLs."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import click
 
@@ -10,6 +10,8 @@ from pikaserver.cli.options import (
     DURATION,
     HASHES,
     KEY_TYPES,
+    MOMENT,
+    KeyType,
     bundle,
 )
 
@@ -34,6 +36,15 @@ class ImportedKeyOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeOverOptions:
+    """Whether a new key is only prepared, and when it takes over."""
+
+    prepare: bool
+    activate: bool
+    on: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ContentOptions:
     """What the authority's own certificate says."""
 
@@ -54,7 +65,7 @@ def _refuse_a_type(_: click.Context, __: click.Parameter, value: str | None) -> 
 
 _key_type = click.option(
     "--key-type",
-    type=click.Choice(KEY_TYPES),
+    type=KeyType(),
     metavar="TYPE",
     help=f"Its type, {DEFAULT_KEY_TYPE} unless told otherwise: {', '.join(KEY_TYPES)}.",
 )
@@ -63,7 +74,8 @@ _key = click.option(
     metavar="SCHEME:NAME",
     callback=_refuse_a_type,
     help="Where the key lives, by default software:NAME-1; one that is there is taken.  "
-    "agent:AGENT/LABEL is a key that a signing agent keeps, or makes now.",
+    "agent:AGENT/LABEL is a key that a signing agent keeps, or makes now; openssl:NAME one that "
+    "OpenSSL signs with, such as SLH-DSA.",
 )
 _hash = click.option(
     "--hash", type=click.Choice(HASHES), help="Hash of its RSA or ECDSA signatures."
@@ -113,6 +125,23 @@ content_options = bundle(
         "--digital-signature",
         is_flag=True,
         help="Let its key sign more than certificates and CRLs, like OCSP answers.",
+    ),
+)
+
+take_over_options = bundle(
+    "take_over",
+    TakeOverOptions,
+    click.option(
+        "--prepare",
+        is_flag=True,
+        help="Certify the new key and tell it to clients; it issues nothing before --activate.",
+    ),
+    click.option("--activate", is_flag=True, help="Let the prepared key take over, now or --on."),
+    click.option(
+        "--on",
+        type=MOMENT,
+        metavar="TIME",
+        help="When the prepared key takes over by itself: 2027-03-01.",
     ),
 )
 

@@ -46,6 +46,7 @@ def authority_details(server: PkiServer, record: AuthorityRecord) -> Record:
         details |= _certificate(current)
         details["generation"] = f"{current.number} of {len(record.generations)}"
         details["further_certificates"] = sum(len(one.others) for one in record.generations)
+        details |= _prepared(record, settings)
         details |= _urls(server, record.name)
         if record.waiting_csr is not None:
             details["waiting"] = "a CSR: have it signed ('ca csr'), then 'ca import-signed'"
@@ -64,6 +65,21 @@ def _certificate(generation: Generation) -> dict[str, object]:
         "key_type": key_type(public_key_of(own)),
         "algorithm": generation.algorithm,
         **extension_texts(own.extensions),
+    }
+
+
+def _prepared(record: AuthorityRecord, settings: AuthoritySettings) -> dict[str, object]:
+    """Tell of the key that comes next, and when."""
+    coming = record.prepared
+    if coming is None:
+        return {}
+    own = x509.load_der_x509_certificate(coming.certificate)
+    at = settings.takes_over_at
+    return {
+        "prepared": f"generation {coming.number}, {coming.key}",
+        "prepared_fingerprint": own.fingerprint(SHA256()).hex(),
+        "prepared_not_after": own.not_valid_after_utc,
+        "takes_over": at or "when 'ca rekey --activate' says so",
     }
 
 

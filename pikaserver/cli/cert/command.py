@@ -4,6 +4,7 @@ import click
 
 from pikaserver.cli.cert.export import export
 from pikaserver.cli.cert.issue import issue
+from pikaserver.cli.cert.pair import pair
 from pikaserver.cli.cert.replace import keep, renewal, replace
 from pikaserver.cli.cert.revoke import revoke, unhold
 from pikaserver.cli.cert.search import SearchOptions, authority_option, search_options
@@ -58,5 +59,5 @@ def show(invocation: Invocation, serial: int, authority: str | None) -> None:
     invocation.write(details, pem=pem)
 
 
-for _command in (issue, revoke, unhold, export, renewal, replace, keep):
+for _command in (issue, revoke, unhold, export, pair, renewal, replace, keep):
     cert.add_command(_command)

@@ -2,11 +2,14 @@
 
 import functools
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
+from pikaserver.api.errors import MalformedRequest
 from pikaserver.asn1.names import general_name_text
+from pikaserver.asn1.related_certificates import RELATED_CERTIFICATE, read_related_extension
 from pikaserver.authority.templates.usages import KEY_USAGES, extended_key_usage_name
 from pikaserver.cli.output import Record
 
@@ -31,9 +34,21 @@ def extension_texts(extensions: Iterable[x509.Extension[x509.ExtensionType]]) ->
 
 @functools.singledispatch
 def _words(value: x509.ExtensionType) -> Words:
-    octets = value.value if isinstance(value, x509.UnrecognizedExtension) else value.public_bytes()
+    return value.oid.dotted_string, _shown(value.public_bytes())
+
+
+def _shown(octets: bytes) -> str:
     more = "..." if len(octets) > _SHOWN_OCTETS else ""
-    return value.oid.dotted_string, octets[:_SHOWN_OCTETS].hex() + more
+    return octets[:_SHOWN_OCTETS].hex() + more
+
+
+@_words.register
+def _(value: x509.UnrecognizedExtension) -> Words:
+    if value.oid == RELATED_CERTIFICATE:
+        with suppress(MalformedRequest):
+            bound = read_related_extension(value.value)
+            return "related_certificate", f"{bound.hash} {bound.value.hex()}"
+    return value.oid.dotted_string, _shown(value.value)
 
 
 @_words.register

@@ -3,15 +3,19 @@
 import click
 
 from pikaserver.cli.cert.options import IssueOptions, issue_options
+from pikaserver.cli.cert.pair_options import PairOptions, pair_options
 from pikaserver.cli.cert.wished_names import WishedNames, name_options
 from pikaserver.cli.invocation import Invocation, command_options
 
 
 @click.command()
 @issue_options
+@pair_options
 @name_options
 @command_options
-def issue(invocation: Invocation, *, wish: IssueOptions, names: WishedNames) -> None:
+def issue(
+    invocation: Invocation, *, wish: IssueOptions, pairing: PairOptions, names: WishedNames
+) -> None:
     """Issue a certificate by a template.
 
     Either for a request (--csr), or for the names given here and a key made here:
@@ -25,4 +29,6 @@ def issue(invocation: Invocation, *, wish: IssueOptions, names: WishedNames) -> 
             raise click.UsageError("with --csr names and key come from the request alone")
     elif not (wish.key_out or wish.p12_out or wish.dry_run):
         raise click.UsageError("name --csr, or where the new key goes: --key-out or --p12-out")
-    issue_certificate(invocation, wish, names)
+    if bool(pairing.pair) != bool(pairing.pair_key_out) or (pairing.pair and wish.csr):
+        raise click.UsageError("--pair and --pair-key-out go together, without --csr")
+    issue_certificate(invocation, wish, pairing, names)

@@ -1,6 +1,6 @@
 """Issuing at the command line: the operator is the requester, the road is the same."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import click
 
@@ -11,20 +11,31 @@ from pikaserver.api.errors import (
     SignatureFaulty,
     StorageUnavailable,
 )
-from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester
+from pikaserver.api.issuance import (
+    CertificationRequest,
+    EnrollmentRequest,
+    Issued,
+    Pending,
+    Requester,
+)
 from pikaserver.asn1.csr import read_csr, read_csr_text
+from pikaserver.asn1.kem_keys import KEM_KEY_TYPES
 from pikaserver.asn1.serials import write_serial
 from pikaserver.cli.cert.dry_runs import write_dry_run
 from pikaserver.cli.cert.found import served_chain
 from pikaserver.cli.cert.options import IssueOptions
+from pikaserver.cli.cert.pair_options import PairOptions
+from pikaserver.cli.cert.pairing import check_files, issue_second
 from pikaserver.cli.cert.wished_names import WishedNames
 from pikaserver.cli.exit_codes import WAITING
 from pikaserver.cli.exports import certificates_as, pkcs12_of
 from pikaserver.cli.files import new_passphrase, read_file, write_output, write_secret
 from pikaserver.cli.invocation import Invocation
-from pikaserver.cli.local_keys import LocalKey, make_local_key
+from pikaserver.cli.local_keys import make_local_key
 from pikaserver.cli.opened import opened
+from pikaserver.cli.options import DEFAULT_KEY_TYPE
 from pikaserver.cli.records import certificate_pem, certificate_row
+from pikaserver.clock import system_entropy
 from pikaserver.server import PkiServer
 from pikaserver.signing.private_keys import write_private_key
 
@@ -32,7 +43,9 @@ DOOR = "cli"
 PROOF = "operator"
 
 
-def issue_certificate(invocation: Invocation, wish: IssueOptions, names: WishedNames) -> None:
+def issue_certificate(
+    invocation: Invocation, wish: IssueOptions, pairing: PairOptions, names: WishedNames
+) -> None:
     """Issue, or try, and write what came of it.
 
     Raises:
@@ -40,29 +53,71 @@ def issue_certificate(invocation: Invocation, wish: IssueOptions, names: WishedN
         Conflict: a file that shall be written exists.
     """
     _check_files(wish)
-    key = None if wish.csr else make_local_key(wish.key_type)
-    csr = key.csr(names) if key else read_file(wish.csr or Path("-"))
+    check_files(pairing)
+    key, csr = (None, read_csr_text(read_file(wish.csr))) if wish.csr else _made(wish, names)
     request = EnrollmentRequest(
-        csr=read_csr(csr) if key else read_csr_text(csr),
+        csr=csr,
         requester=Requester(invocation.actor, PROOF),
         template=wish.template,
         door=DOOR,
         validity=wish.validity,
     )
     with opened(invocation) as server:
+        if key is None and not wish.csr:
+            key, request = _made_there(server, wish, request)
         if wish.dry_run:
             write_dry_run(invocation, server.enrollment.dry_run(request))
             return
         passphrase = _passphrase(wish)
         outcome = _enroll(server, request, wish, key, passphrase)
+        if isinstance(outcome, Issued):
+            _write_files(wish, outcome, key, passphrase)
+        second = None
+        if pairing.pair and key is not None and isinstance(outcome, Issued):
+            second = issue_second(server, pairing, outcome, key, invocation.actor)
     if isinstance(outcome, Pending):
         _write_pending(invocation, outcome)
         return
+    if isinstance(second, Issued) and pairing.pair_out:
+        write_output(certificates_as("pem", served_chain(second)), pairing.pair_out)
+    if second is None:
+        _write_issued(invocation, wish, outcome)
+    else:
+        _write_pair(invocation, outcome, second)
+
+
+def _write_files(
+    wish: IssueOptions, issued: Issued, key: bytes | None, passphrase: bytes | None
+) -> None:
     if wish.out:
-        write_output(certificates_as("pem", served_chain(outcome)), wish.out)
+        write_output(certificates_as("pem", served_chain(issued)), wish.out)
     if wish.p12_out and key and passphrase is not None:
-        write_secret(wish.p12_out, pkcs12_of(outcome, key.pkcs8, passphrase))
-    _write_issued(invocation, wish, outcome)
+        write_secret(wish.p12_out, pkcs12_of(issued, key, passphrase))
+
+
+def _write_pair(invocation: Invocation, first: Issued, second: Issued | Pending) -> None:
+    both = [one for one in (first, second) if isinstance(one, Issued)]
+    pem = [one.certificate for one in both]
+    invocation.write([certificate_row(one.record) for one in both], pem=certificate_pem(pem))
+    if isinstance(second, Pending):
+        number = second.request_id
+        click.echo(f"Its pair waits for approval: 'pikaserver request approve {number}'.", err=True)
+        click.get_current_context().exit(WAITING)
+
+
+def _made(wish: IssueOptions, names: WishedNames) -> tuple[bytes | None, CertificationRequest]:
+    """Return a new key (PKCS#8 DER) with its request; of one that cannot sign only the wish."""
+    signs = wish.key_type not in KEM_KEY_TYPES
+    key = make_local_key(wish.key_type if signs else DEFAULT_KEY_TYPE)
+    return key.pkcs8 if signs else None, read_csr(key.csr(names))
+
+
+def _made_there(
+    server: PkiServer, wish: IssueOptions, request: EnrollmentRequest
+) -> tuple[bytes, EnrollmentRequest]:
+    """Have a key made that cannot sign: its possession is proved by an answered challenge."""
+    made = server.key_generator.generate(wish.key_type, request.csr)
+    return made.pkcs8, replace(request, csr=made.csr, answer=made.answer)
 
 
 def _check_files(wish: IssueOptions) -> None:
@@ -70,8 +125,6 @@ def _check_files(wish: IssueOptions) -> None:
     for path in (wish.key_out, wish.p12_out):
         if path is not None and path.exists() and not wish.dry_run:
             raise Conflict(f"{path} exists already; it is not overwritten")
-    if wish.p12_out and wish.key_type.startswith("ml-dsa"):
-        raise RequestRejected("PKCS#12 has no place for ML-DSA keys yet: take --key-out and --out")
 
 
 def _passphrase(wish: IssueOptions) -> bytes | None:
@@ -84,7 +137,7 @@ def _enroll(
     server: PkiServer,
     request: EnrollmentRequest,
     wish: IssueOptions,
-    key: LocalKey | None,
+    key: bytes | None,
     passphrase: bytes | None,
 ) -> Issued | Pending:
     """Keep the key first: a certificate whose key is lost is of no use to anybody."""
@@ -94,7 +147,8 @@ def _enroll(
         if server.templates.get(wish.template).approval:
             raise RequestRejected("somebody has to approve first: keep the key with --key-out")
         return server.enroll(request)
-    text = write_private_key(key.pkcs8, passphrase if wish.encrypt_key else None)
+    secret = passphrase if wish.encrypt_key else None
+    text = write_private_key(key, secret, system_entropy)
     write_secret(wish.key_out, text)
     try:
         return server.enroll(request)

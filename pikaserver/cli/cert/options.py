@@ -11,7 +11,8 @@ from pikaserver.cli.options import (
     DURATION,
     FILE,
     INPUT_FILE,
-    KEY_TYPES,
+    KEM_KEY_TYPES,
+    SOFTWARE_KEY_TYPES,
     bundle,
     passphrase_option,
 )
@@ -40,11 +41,12 @@ issue_options = bundle(
     click.option("--csr", type=INPUT_FILE, metavar="FILE", help="The request, in PEM or DER."),
     click.option(
         "--key-type",
-        type=click.Choice(KEY_TYPES),
+        type=click.Choice(SOFTWARE_KEY_TYPES + KEM_KEY_TYPES),
         default=DEFAULT_KEY_TYPE,
         show_default=True,
         metavar="TYPE",
-        help=f"Without --csr: make a key of this type.  {', '.join(KEY_TYPES)}.",
+        help="Without --csr: make a key of this type.  "
+        f"{', '.join(SOFTWARE_KEY_TYPES + KEM_KEY_TYPES)}.",
     ),
     click.option(
         "--key-out",

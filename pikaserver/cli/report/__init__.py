@@ -1,0 +1,1 @@
+"""``pikaserver report``: reports on what is here."""
