@@ -34,6 +34,8 @@ from pikaserver.api.server import Server, Settings
 from pikaserver.api.templates import Template
 from pikaserver.asn1.csr import verify_possession
 from pikaserver.asn1.names import general_name_text
+from pikaserver.authority.key_challenges import ChallengeBook
+from pikaserver.authority.related import PairDirectory
 from pikaserver.signing.generated_keys import SoftwareKeyGenerator
 from pikaserver.signing.sealed_secrets import SealedSecrets
 from pikaserver.signing.sealing import KEY_OCTETS, FileKey
@@ -79,10 +81,13 @@ class FakeServer:
         self.services = FakeServices(self.authorities, self.certificates, self.clock)
         self.devices = FakeDevices()
         self.renewals = FakeRenewals(self.certificates, self.clock)
-        self.key_generator = SoftwareKeyGenerator()
+        self.pairs = PairDirectory(self.certificates)
         self.audit = FakeAudit()
         self.secrets = SealedSecrets(FileKey(self.entropy(KEY_OCTETS), self.entropy), self.entropy)
+        self.key_challenges = ChallengeBook(self.secrets, self.clock, self.entropy)
+        self.key_generator = SoftwareKeyGenerator(self.key_challenges)
         self.node = 1
+        self.ports: frozenset[int] = frozenset()
         self.retry_after = RETRY_AFTER
         self.events: list[Event] = []
         self.wishes: list[EnrollmentRequest] = []
@@ -107,6 +112,10 @@ class FakeServer:
         """See ``pikaserver.api.server.Server``."""
         return f"https://{service}.pki.example"
 
+    def own_ports(self) -> frozenset[int]:
+        """See ``pikaserver.api.server.Server``; a test may say which."""
+        return self.ports
+
     def authenticate(
         self, request: falcon.Request, methods: Sequence[str] | None = None
     ) -> Requester:
@@ -123,8 +132,8 @@ class FakeServer:
         if self._refusal is not None:
             refusal, self._refusal = self._refusal, None
             raise refusal
-        verify_possession(request.csr)
         template = self.templates.get(request.template)
+        self._check_possession(request)
         _check_rights(request, template)
         wanted = template.approval or request.approval
         waiting = self._waiting(request, template) if wanted else None
@@ -139,6 +148,12 @@ class FakeServer:
                 waiting, state=RequestState.ISSUED, certificate_id=issued.record.id
             )
         return issued
+
+    def _check_possession(self, request: EnrollmentRequest) -> None:
+        if request.answer is not None:
+            self.key_challenges.check(request.csr, request.answer)
+        else:
+            verify_possession(request.csr)
 
     def approve(self, request_id: int) -> None:
         """Let a request that waits have its certificate when it is sent again."""

@@ -39,6 +39,10 @@ class FakeServiceKey:
         """See the protocol."""
         return self.key.sign(tbs, ec.ECDSA(hashes.SHA256()))
 
+    def with_hash(self, name: str) -> ServiceKey:
+        """See the protocol; P-256 goes with its own hash."""
+        raise Conflict(f"this key is not RSA, so it does not sign over {name}")
+
 
 class FakeServices:
     """See ``pikaserver.api.services.ServiceKeys``; ``keys`` may be changed by a test.
