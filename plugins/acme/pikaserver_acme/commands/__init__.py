@@ -1,0 +1,1 @@
+"""The commands ``acme policy``, ``acme eab``, ``acme account`` and ``acme order``."""

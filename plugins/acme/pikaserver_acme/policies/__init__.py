@@ -1,0 +1,1 @@
+"""Policies: what one directory allows, and to whom."""

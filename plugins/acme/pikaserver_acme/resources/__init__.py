@@ -1,0 +1,1 @@
+"""ACME over HTTP: one module per kind of object."""

@@ -1,0 +1,1 @@
+"""What ACME keeps in the database."""

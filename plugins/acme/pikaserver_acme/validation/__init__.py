@@ -1,0 +1,1 @@
+"""Whether a client controls what it asks for: challenges, attestations, CAA."""
