@@ -1,0 +1,1 @@
+"""Signer plugin ``openssl:``: keys that an OpenSSL of the host signs with."""
