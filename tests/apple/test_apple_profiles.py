@@ -152,7 +152,7 @@ def test_its_challenge_is_bound_to_the_name(pki_server, make):
     made = make()
 
     (row,) = [r for r in OneTimeChallenges(pki_server.plugin).list() if r.id == made.challenge_id]
-    assert ("iPad 7", 1, "device") == (row.common_name, row.uses_left, row.template)
+    assert ("iPad 7", 1, "device") == (row.bound.common_name, row.uses_left, row.template)
 
 
 def test_a_device_may_enrol_by_acme_instead(make, opened):

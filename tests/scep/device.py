@@ -22,6 +22,7 @@ from pikaserver.asn1.enveloped_data import open_, read_envelope, seal
 from pikaserver.asn1.recipients import KeyTransportRecipient
 from pikaserver.asn1.signed_data import DATA, Signed, digest_of, signed_attributes, signed_data
 from pikaserver.asn1.signed_data_reading import read_signed_data
+from pikaserver.asn1.weak_signatures import WEAK_HASHES
 from pikaserver.authority.templates.changes import with_changes
 from pikaserver.clock import system_entropy
 from pikaserver.signing.software_signers import make_decrypter
@@ -82,6 +83,7 @@ class Reply:
     transaction: str
     recipient_nonce: bytes | None
     signer: bytes
+    digest: str
     envelope: bytes = field(repr=False)
 
     @property
@@ -160,7 +162,7 @@ class Device:
         """Return a reply, verified by the certificate in it."""
         signed = read_signed_data(octets)
         signer = signed.signer()
-        signed.verify(signer)
+        signed.verify(signer, weak=WEAK_HASHES)
         values = signed.values
         assert "3" == attributes.read_text(values, attributes.MESSAGE_TYPE)
         return Reply(
@@ -170,6 +172,7 @@ class Device:
             transaction=attributes.read_text(values, attributes.TRANSACTION_ID),
             recipient_nonce=attributes.read_nonce(values, attributes.RECIPIENT_NONCE),
             signer=signer,
+            digest=signed.digest,
             envelope=signed.content,
         )
 

@@ -9,6 +9,7 @@ from pikaserver.asn1.certificate import issuer_and_serial
 from pikaserver.asn1.digests import DIGEST_OIDS
 from pikaserver.asn1.identifiers import identifier
 from pikaserver.asn1.signed_data import CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNED_DATA, attribute
+from pikaserver.asn1.weak_signatures import MD5_OID
 
 KEYS = {
     "rsa": ["rsa:2048"],
@@ -18,6 +19,7 @@ _SIGNATURES = {
     "rsa": identifier("1.2.840.113549.1.1.1", der.null()),
     "ec": identifier("1.2.840.10045.4.3.2"),
 }
+_DIGESTS = {**DIGEST_OIDS, "md5": MD5_OID}
 _CONFIGURATION = """[req]
 distinguished_name = name
 attributes = attributes
@@ -72,9 +74,9 @@ class OpensslDevice:
         command = ["cms", "-encrypt", "-binary", "-outform", "DER", *words[:1], "-recip", "to.pem"]
         return self.run(*command, *words[1:], octets=content)
 
-    def message(self, kind, envelope, transaction="ssl"):
+    def message(self, kind, envelope, transaction="ssl", hash_name="sha256"):
         """Return a pkiMessage; its attributes are hashed and signed by openssl."""
-        hashed = self.run("dgst", "-sha256", "-binary", octets=envelope)
+        hashed = self.run("dgst", f"-{hash_name}", "-binary", octets=envelope)
         octets = der.set_of(
             attribute(CONTENT_TYPE, der.oid(DATA)),
             attribute(MESSAGE_DIGEST, der.octet_string(hashed)),
@@ -82,8 +84,8 @@ class OpensslDevice:
             attributes.printable(attributes.TRANSACTION_ID, transaction),
             attributes.nonce(attributes.SENDER_NONCE, self.run("rand", "16")),
         )
-        signature = self.run("dgst", "-sha256", "-sign", "key.pem", octets=octets)
-        certificate, algorithm = self.certificate, identifier(DIGEST_OIDS["sha256"])
+        signature = self.run("dgst", f"-{hash_name}", "-sign", "key.pem", octets=octets)
+        certificate, algorithm = self.certificate, identifier(_DIGESTS[hash_name])
 
         info = der.sequence(
             der.integer(1),

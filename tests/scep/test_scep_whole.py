@@ -180,3 +180,26 @@ def test_bouncy_castle_enrols_renews_and_looks_up(server, house, java_client, te
         "found: true",
     ] == done.stdout.splitlines()[:4]
     assert "crl by: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("approve", "outcome"), [(True, "CN=plc-patient"), (False, "refused with failInfo 2")]
+)
+def test_bouncy_castle_polls_until_somebody_decided(server, house, java_client, approve, outcome):
+    """PENDING, then CertPoll in the same transaction, in GET and POST, until it is decided."""
+    house.set("approval=true")
+    url = f"http://127.0.0.1:{server.http_port}/scep/device"
+    words = [*java_client, url, "plc-patient", house.challenge(), "poll"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "asked: pending" == process.stdout.readline().strip(), process.stderr.read()
+        waiting = next(one for one in house.server.requests.list() if one.state == "pending")
+        house.server.requests.decide(waiting.id, "boss", approve=approve)
+        told, faults = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+        house.set("approval=false")
+
+    assert 0 == process.returncode, faults
+    assert f"polled: {outcome}" == told.strip()

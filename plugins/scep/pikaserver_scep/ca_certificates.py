@@ -1,10 +1,11 @@
 """What clients are told of an authority before they ask for anything (RFC 8894 section 4)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from cryptography import x509
 
+from pikaserver.api.certificates import AuthorityRecord
 from pikaserver.api.errors import NotFound
 from pikaserver.api.server import Server
 from pikaserver.api.templates import Template
@@ -37,41 +38,52 @@ def capabilities(template: Template) -> str:
 
 def ca_certificates(registrar: Registrar, template: Template) -> tuple[str, bytes]:
     """Return content type and octets of GetCACert (section 4.2)."""
-    certificates = list(_of(registrar, include_root=template.scep.include_root))
+    own, above = registrar.certificates, registrar.signer.chain
+    certificates = list(_chosen(own, above, include_root=template.scep.include_root))
     if len(certificates) == 1:
         return CA_CERTIFICATE, certificates[0]
     return CA_AND_RA_CERTIFICATES, certificates_only(certificates)
 
 
 def next_ca_certificates(server: Server, registrars: Registrars, template: Template) -> bytes:
-    """Return what GetNextCACert answers (section 4.7): what comes after an earlier key.
+    """Return what GetNextCACert answers (section 4.7): what comes after the key that signs it.
 
-    A new key signs from its first moment on, so who asks is a client that still trusts the
-    one before; that one signs the answer.  The certificates stand in the content, as the RFC
-    says, and beside it, where jscep looks for them.
+    Where a key is prepared, the present one tells it.  Else who asks may be a client that
+    still trusts the key before the present one; that one signs the answer.  The certificates
+    stand in the content, as the RFC says, and beside it, where jscep looks for them.
 
     Raises:
-        NotFound: no earlier key is trusted any more, so nothing comes after it.
+        NotFound: nothing is prepared, and no earlier key is trusted any more.
     """
-    name, now = template.authority, server.clock()
-    earlier = [
-        one
-        for one in server.authorities.get(name).generations
-        if not one.current and _ends(one.certificate) > now
-    ]
-    if not earlier:
-        raise NotFound(f"the authority {name!r} has no next certificate")
-    present = max(earlier, key=lambda one: one.number)
-    coming = registrars.current(name)
-    certificates = tuple(_of(coming, include_root=template.scep.include_root))
-    key = server.services.authority_key(name, present.number)
+    name = template.authority
+    authority = server.authorities.get(name)
+    coming = authority.prepared
+    if coming is not None:
+        # Its registration authority is certified once it issues, and GetCACert tells it then.
+        present, own, above = None, (coming.certificate, *coming.others), coming.chain
+    else:
+        present, registrar = _before(authority, server.clock()), registrars.current(name)
+        own, above = registrar.certificates, registrar.signer.chain
+    certificates = tuple(_chosen(own, above, include_root=template.scep.include_root))
+    key = server.services.authority_key(name, present)
     return signed_message(certificates_only(certificates), key, certificates=certificates)
 
 
-def _of(registrar: Registrar, *, include_root: bool) -> Iterator[bytes]:
-    """Yield the registration authority's, the authority's, and those above."""
-    yield from registrar.certificates
-    above = registrar.signer.chain
+def _before(authority: AuthorityRecord, now: datetime) -> int:
+    """Return the newest key before the present one whose certificate is not over."""
+    earlier = [
+        one.number
+        for one in authority.generations
+        if not (one.current or one.prepared) and _ends(one.certificate) > now
+    ]
+    if not earlier:
+        raise NotFound(f"the authority {authority.name!r} has no next certificate")
+    return max(earlier)
+
+
+def _chosen(own: Iterable[bytes], above: Iterable[bytes], *, include_root: bool) -> Iterator[bytes]:
+    """Yield what clients need, and those above it."""
+    yield from own
     for certificate in above:
         if include_root or not _is_root(certificate):
             yield certificate

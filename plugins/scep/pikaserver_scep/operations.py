@@ -15,8 +15,11 @@ from pikaserver.api.errors import (
     RequestRejected,
 )
 from pikaserver.api.server import Server
+from pikaserver.api.services import ServiceKey
 from pikaserver.api.templates import Template
 from pikaserver.asn1.enveloped_data import Envelope, read_envelope
+from pikaserver.asn1.signed_data import digest_of
+from pikaserver.asn1.weak_signatures import WEAK_HASHES
 from pikaserver_scep.asking import Asked
 from pikaserver_scep.challenges.method import Challenges
 from pikaserver_scep.enrolling import Done, Enrolling, Waiting
@@ -115,7 +118,8 @@ class Operations:
         except PikaserverError as error:
             reply = _failure(progress.header, error)
         registrar = progress.registrar or self._registrars.current(template.authority)
-        rep = cert_rep(reply, registrar.signer, self._server.entropy(NONCE_OCTETS))
+        key = _answering(registrar.signer, progress.message, template)
+        rep = cert_rep(reply, key, self._server.entropy(NONCE_OCTETS))
         kind = progress.message.kind.name if progress.message else "unreadable"
         outcome = reply.status if reply.fail_info is None else reply.fail_info
         answer = Answer(rep, kind.lower().replace("_", "-"), outcome.name.lower().replace("_", "-"))
@@ -165,6 +169,23 @@ def _failure(header: Header, error: PikaserverError) -> Reply:
         if kind in FAIL_INFO:
             return Reply(header, PkiStatus.FAILURE, FAIL_INFO[kind], str(error))
     raise error
+
+
+def _answering(key: ServiceKey, message: Message | None, template: Template) -> ServiceKey:
+    """Return the key as one that signs over the hash that the client signed over.
+
+    A client that can do more says so by doing more; one that knows SHA-1 or MD5 alone was let
+    in by its template.  A key that cannot follow answers over its own hash.
+    """
+    if message is None or message.digest == digest_of(key.algorithm):
+        return key
+    try:
+        answering = key.with_hash(message.digest)
+    except (Conflict, NotAllowed, RequestRejected) as error:
+        _log.info("another hash", extra={"digest": message.digest, "reason": str(error)})
+        return key
+    log_weak("reply", {message.digest}.intersection(WEAK_HASHES), template)
+    return answering
 
 
 def _check_cipher(envelope: Envelope, accepted: frozenset[str]) -> None:

@@ -84,6 +84,8 @@ class Registrars:
 
     def _all(self, authority: str) -> Iterator[Registrar]:
         for generation in self._authorities.get(authority).generations:
+            if generation.prepared:
+                continue  # it answers nobody before it takes over
             try:
                 yield self.of(authority, generation)
             except (Conflict, NotFound, RequestRejected):

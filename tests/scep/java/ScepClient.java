@@ -23,6 +23,7 @@ import org.bouncycastle.asn1.ASN1Encodable;
 import org.bouncycastle.asn1.ASN1ObjectIdentifier;
 import org.bouncycastle.asn1.DEROctetString;
 import org.bouncycastle.asn1.DERPrintableString;
+import org.bouncycastle.asn1.DERSequence;
 import org.bouncycastle.asn1.DERSet;
 import org.bouncycastle.asn1.cms.Attribute;
 import org.bouncycastle.asn1.cms.AttributeTable;
@@ -58,11 +59,13 @@ import org.bouncycastle.pkcs.jcajce.JcaPKCS10CertificationRequestBuilder;
 import org.bouncycastle.util.CollectionStore;
 import org.bouncycastle.util.Store;
 
-/** Enrols, is refused, renews and looks up; prints a line for each. */
+/** Enrols, is refused, renews and looks up, or polls; prints a line for each. */
 public final class ScepClient {
     private static final String VERISIGN = "2.16.840.1.113733.1.9.";
     /** Servers bound their request lines; a certificate signed with ML-DSA is longer. */
     private static final int LONGEST_IN_A_QUERY = 5000;
+    private static final int POLLS = 60;
+    private static final long BETWEEN_POLLS = 500;
     private static final SecureRandom RANDOM = new SecureRandom();
 
     private final String url;
@@ -71,6 +74,7 @@ public final class ScepClient {
     private X509CertificateHolder certificate;
     private X509CertificateHolder encryption;
     private X509CertificateHolder authority;
+    private String transaction;
 
     private ScepClient(String url, String name) throws Exception {
         this.url = url;
@@ -79,17 +83,34 @@ public final class ScepClient {
         this.certificate = selfSigned(keys);
     }
 
-    /** Arguments: URL, common name, challenge password. */
+    /** Arguments: URL, common name, challenge password, and "poll" for who has to wait. */
     public static void main(String[] words) throws Exception {
         Security.addProvider(new BouncyCastleProvider());
         ScepClient client = new ScepClient(words[0], words[1]);
         client.findAuthority();
+        if (words.length > 3) {
+            client.waitForApproval(words[2]);
+            return;
+        }
         String wrong = client.enrol("19", "not " + words[2], false, client.keys);
         System.out.println("wrong password: " + wrong);
         System.out.println("enrolled: " + client.enrol("19", words[2], false, client.keys));
         KeyPair fresh = generate();
         System.out.println("renewed: " + client.enrol("17", null, true, fresh));
         client.lookUp();
+    }
+
+    /** Asks once, and then by CertPoll in the same transaction until somebody decided. */
+    private void waitForApproval(String password) throws Exception {
+        System.out.println("asked: " + enrol("19", password, false, keys));
+        byte[] content = new DERSequence(
+            new ASN1Encodable[] {authority.getSubject(), subject}).getEncoded();
+        String found = "pending";
+        for (int poll = 0; poll < POLLS && found.equals("pending"); poll++) {
+            Thread.sleep(BETWEEN_POLLS);
+            found = outcome(ask("20", content, poll % 2 == 0));
+        }
+        System.out.println("polled: " + found);
     }
 
     private static KeyPair generate() throws Exception {
@@ -146,14 +167,22 @@ public final class ScepClient {
                 new DERPrintableString(password));
         }
         byte[] content = request.build(signer(pair.getPrivate())).getEncoded();
-        CMSSignedData reply = ask(type, content, get);
+        transaction = "java-" + System.nanoTime();
+        String found = outcome(ask(type, content, get));
+        keys = pair;
+        return found;
+    }
+
+    private String outcome(CMSSignedData reply) throws Exception {
+        if ("3".equals(text(reply, "3"))) {
+            return "pending";
+        }
         if (!"0".equals(text(reply, "3"))) {
             return "refused with failInfo " + text(reply, "4");
         }
         for (X509CertificateHolder one : certificatesOf(new CMSSignedData(opened(reply)))) {
             certificate = one;
         }
-        keys = pair;
         return certificate.getSubject().toString();
     }
 
@@ -181,7 +210,7 @@ public final class ScepClient {
         RANDOM.nextBytes(nonce);
         Hashtable<ASN1ObjectIdentifier, Attribute> values = new Hashtable<>();
         put(values, "2", new DERPrintableString(type));
-        put(values, "7", new DERPrintableString("java-" + System.nanoTime()));
+        put(values, "7", new DERPrintableString(transaction));
         put(values, "5", new DEROctetString(nonce));
         CMSSignedDataGenerator signing = new CMSSignedDataGenerator();
         signing.addSignerInfoGenerator(

@@ -6,6 +6,7 @@ import click
 
 from pikaserver.api.commands import console
 from pikaserver_scep.challenges.accounts import NdesAccounts
+from pikaserver_scep.challenges.binding import Binding
 from pikaserver_scep.challenges.one_time import OneTimeChallenges, Wish
 from pikaserver_scep.challenges.static import Passphrases
 from pikaserver_scep.durations import DURATION
@@ -21,11 +22,36 @@ def challenge() -> None:
 @click.option("--uses", type=int, default=1, show_default=True, help="For how many certificates.")
 @click.option("--lifetime", type=DURATION, default="24h", show_default=True, help="For how long.")
 @click.option("--common-name", metavar="CN", help="Good for this name only.")
+@click.option("--subject", metavar="NAME", help="For this subject only: 'CN=plc-21,O=Acme,C=CH'.")
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="KIND:NAME",
+    help="For these alternative names only: dns:plc-21.example, ip:192.0.2.21, email:a@b.example."
+    "  Repeatable.",
+)
 def create_challenge(
-    *, template: str, uses: int, lifetime: timedelta, common_name: str | None
+    *,
+    template: str,
+    uses: int,
+    lifetime: timedelta,
+    common_name: str | None,
+    subject: str | None,
+    names: tuple[str, ...],
 ) -> None:
-    """Make a challenge; it is shown now and never again."""
-    wish = Wish(template, uses=uses, lifetime=lifetime, common_name=common_name)
+    """Make a challenge; it is shown now and never again.
+
+    Bound to names, it is good for requests that ask for exactly these.
+    """
+    wish = Wish(
+        template,
+        uses=uses,
+        lifetime=lifetime,
+        common_name=common_name,
+        subject=subject,
+        names=names,
+    )
     with console().server() as server:
         made = OneTimeChallenges(server).create(wish, console().actor)
     console().write(
@@ -33,7 +59,7 @@ def create_challenge(
             "challenge": made.challenge,
             "id": made.id,
             "template": made.template,
-            "common_name": common_name,
+            **_bound(made.bound),
             "uses": uses,
             "expires_at": made.expires_at,
         }
@@ -44,8 +70,29 @@ def create_challenge(
 def list_challenges() -> None:
     """List challenges, newest first, without their secrets."""
     with console().server() as server:
-        rows = OneTimeChallenges(server).list()
-    console().write([dict(row._mapping) for row in rows])  # noqa: SLF001 - SQLAlchemy's public name
+        known = OneTimeChallenges(server).list()
+    console().write(
+        [
+            {
+                "id": one.id,
+                "template": one.template,
+                "method": one.method,
+                **_bound(one.bound),
+                "uses_left": one.uses_left,
+                "expires_at": one.expires_at,
+                "created_by": one.created_by,
+            }
+            for one in known
+        ]
+    )
+
+
+def _bound(bound: Binding) -> dict[str, object]:
+    return {
+        "common_name": bound.common_name,
+        "subject": bound.subject_text,
+        "names": bound.name_texts,
+    }
 
 
 @challenge.command("withdraw")

@@ -1,19 +1,15 @@
-"""Challenges for programs: the same right as at the NDES page, asked and answered in JSON."""
+"""Challenges for programs: what is asked and answered in JSON."""
 
 import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import falcon
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pikaserver.api.errors import MalformedRequest, NotFound
-from pikaserver.api.server import Server
-from pikaserver.api.web import client_connection
-from pikaserver_scep.challenges.accounts import NdesAccounts
-from pikaserver_scep.challenges.addresses import AddressList
-from pikaserver_scep.challenges.basic import asker
-from pikaserver_scep.challenges.one_time import OneTimeChallenges, Wish
-from pikaserver_scep.challenges.settings import ChallengeSettings
+from pikaserver.api.errors import MalformedRequest
+from pikaserver_scep.challenges.binding import Binding
+from pikaserver_scep.challenges.one_time import KnownChallenge, NewChallenge, Wish
 
 METHOD = "one-time"
 
@@ -22,53 +18,71 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     commonName: str | None = Field(default=None, min_length=1, max_length=200)  # noqa: N815 - JSON
+    subject: str | None = Field(default=None, min_length=1, max_length=1000)
+    names: list[str] = Field(default=[], max_length=20)
     lifetimeSeconds: int = Field(default=3600, ge=60, le=31_536_000)  # noqa: N815 - JSON
 
 
-class ChallengesAsJson:
-    """``POST /scep/<template>/challenges``."""
+def read_wish(template: str, body: bytes) -> Wish:
+    """Return what a program wants: a challenge for one certificate.
 
-    def __init__(self, server: Server, settings: ChallengeSettings) -> None:
-        self._server = server
-        self._settings = settings
-        self._accounts = NdesAccounts(server)
-        self._challenges = OneTimeChallenges(server)
-
-    def on_post(self, request: falcon.Request, response: falcon.Response, template: str) -> None:
-        """Answer a challenge for one certificate."""
-        rules = self._settings.of(template)
-        address = client_connection(request).address
-        AddressList(rules.ndes_networks).check(address)
-        actor = asker(
-            self._server, self._accounts, request, template, self._settings.ndes.operators
-        )
-        if METHOD not in rules.methods:
-            raise NotFound(f"template {template!r} takes no one-time challenges")
-        asked = _read(request.bounded_stream.read())
-        wish = Wish(
-            template,
-            METHOD,
-            asked.commonName,
-            lifetime=timedelta(seconds=asked.lifetimeSeconds),
-        )
-        made = self._challenges.create(wish, actor)
-        response.status = falcon.HTTP_201
-        response.set_header("Cache-Control", "no-store")
-        response.media = {
-            "challenge": made.challenge,
-            "id": made.id,
-            "template": made.template,
-            "expiresAt": _written(made.expires_at),
-        }
-
-
-def _read(body: bytes) -> _Asked:
+    Raises:
+        MalformedRequest: the body is something else.
+    """
     try:
-        return _Asked.model_validate(json.loads(body or b"{}"))
+        asked = _Asked.model_validate(json.loads(body or b"{}"))
     except (ValidationError, ValueError, RecursionError):
         raise MalformedRequest(
-            "the body is a JSON object with commonName and lifetimeSeconds, both optional"
+            "the body is a JSON object with commonName, subject, names (dns:plc-21.example) and"
+            " lifetimeSeconds, all optional"
         ) from None
+    return Wish(
+        template,
+        METHOD,
+        asked.commonName,
+        asked.subject,
+        tuple(asked.names),
+        lifetime=timedelta(seconds=asked.lifetimeSeconds),
+    )
+
+
+def write_made(response: falcon.Response, made: NewChallenge) -> None:
+    """Answer a new challenge, this one time."""
+    response.status = falcon.HTTP_201
+    response.set_header("Cache-Control", "no-store")
+    response.media = {
+        "challenge": made.challenge,
+        "id": made.id,
+        "template": made.template,
+        "expiresAt": _written(made.expires_at),
+        **_bound(made.bound),
+    }
+
+
+def write_list(response: falcon.Response, known: Iterable[KnownChallenge]) -> None:
+    """Answer the challenges that can still be used, without their secrets."""
+    response.set_header("Cache-Control", "no-store")
+    response.media = {
+        "challenges": [
+            {
+                "id": one.id,
+                "method": one.method,
+                "usesLeft": one.uses_left,
+                "expiresAt": _written(one.expires_at),
+                "createdBy": one.created_by,
+                **_bound(one.bound),
+            }
+            for one in known
+        ]
+    }
+
+
+def _bound(bound: Binding) -> dict[str, object]:
+    return {
+        "commonName": bound.common_name,
+        "subject": bound.subject_text,
+        "names": bound.name_texts,
+    }
 
 
 def _written(moment: datetime) -> str:

@@ -21,12 +21,19 @@ from pikaserver_scep.challenges import ndes_page
 from pikaserver_scep.challenges.accounts import NdesAccounts
 from pikaserver_scep.challenges.addresses import AddressList
 from pikaserver_scep.challenges.basic import asker
-from pikaserver_scep.challenges.json_door import ChallengesAsJson
+from pikaserver_scep.challenges.door import (
+    ChallengesDoor,
+    OneChallenge,
+    StyleSheet,
+    refuse,
+    wants_html,
+)
 from pikaserver_scep.challenges.ndes_page import Encoding
 from pikaserver_scep.challenges.one_time import OneTimeChallenges, Wish
 from pikaserver_scep.challenges.settings import ChallengeSettings
 
 SERVICE = "ndes"
+CHALLENGES = "/scep/{template}/challenges"
 METHOD = "ndes"
 DOOR = "scep"
 PASSWORD_OCTETS = 16
@@ -119,7 +126,10 @@ class NdesError:
         response.status = falcon.HTTP_500 if status is None else _STATUS[status]
         response.content_type = falcon.MEDIA_TEXT
         response.text = "something went wrong here\n" if status is None else f"{error}\n"
-        if isinstance(error, NotAllowed):
+        of_challenges = (request.uri_template or "").startswith(CHALLENGES)
+        if of_challenges and wants_html(request):
+            refuse(response, response.text)
+        elif isinstance(error, NotAllowed) and not of_challenges:
             page = ndes_page.forbidden_page()
             response.text = None
             response.content_type, response.data = ndes_page.encoded(page, self._encoding)
@@ -134,5 +144,10 @@ def ndes_service(server: Server, settings: ChallengeSettings) -> Service:
     page = NdesPage(server, settings)
     paths = ["/scep/{template}/mscep_admin", "/CertSrv/mscep_admin", "/certsrv/mscep_admin"]
     routes = [Route(path + end, page) for path in paths for end in ("", "/")]
-    routes.append(Route("/scep/{template}/challenges", ChallengesAsJson(server, settings)))
+    challenges = ChallengesDoor(server, settings)
+    routes += [
+        Route(CHALLENGES, challenges),
+        Route(f"{CHALLENGES}/style.css", StyleSheet()),
+        Route(CHALLENGES + "/{number:int}", OneChallenge(challenges)),
+    ]
     return Service(SERVICE, Security.TLS, routes, NdesError(settings))

@@ -11,6 +11,7 @@ from pikaserver.api.errors import NotAuthenticated, NotFound, RequestRejected
 from pikaserver.api.issuance import Requester
 from pikaserver.api.operations import Clock
 from pikaserver.api.server import Server
+from pikaserver_scep.challenges.binding import Binding, kept_binding, read_binding
 from pikaserver_scep.challenges.method import (
     METHOD,
     Accepted,
@@ -25,7 +26,6 @@ from pikaserver_scep.challenges.tables import challenge
 LIFETIME = timedelta(hours=24)
 LONGEST = timedelta(days=366)
 MOST_USES = 1_000_000
-_LONGEST_NAME = 200
 _KEPT = timedelta(days=30)
 """How long one that is over stays on record."""
 
@@ -38,6 +38,20 @@ class NewChallenge:
     challenge: str = field(repr=False)
     template: str
     expires_at: datetime
+    bound: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChallenge:
+    """A challenge without its secret."""
+
+    id: int
+    template: str
+    method: str
+    bound: Binding
+    uses_left: int
+    expires_at: datetime
+    created_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,8 @@ class Wish:
     template: str
     method: str = "one-time"
     common_name: str | None = None
+    subject: str | None = None
+    names: tuple[str, ...] = ()
     uses: int = 1
     lifetime: timedelta = LIFETIME
     secret: str | None = field(default=None, repr=False)
@@ -97,15 +113,16 @@ class OneTimeChallenges:
             raise RequestRejected(
                 f"a challenge needs 1 to {MOST_USES} uses and a lifetime up to {LONGEST.days} days"
             )
-        if wish.common_name is not None and not 1 <= len(wish.common_name) <= _LONGEST_NAME:
-            raise RequestRejected(f"a name has 1 to {_LONGEST_NAME} characters")
+        bound = read_binding(wish.common_name, wish.subject, wish.names)
         now = self._server.clock()
         secret = wish.secret or new_secret(self._server.entropy)
         new = {
             "challenge_hash": digest(secret),
             "template": wish.template,
             "method": wish.method,
-            "common_name": wish.common_name,
+            "common_name": bound.common_name,
+            "subject": bound.subject_text,
+            "names": bound.names_json,
             "uses_left": wish.uses,
             "expires_at": now + wish.lifetime,
             "created_at": now,
@@ -123,9 +140,11 @@ class OneTimeChallenges:
                 template=wish.template,
                 method=wish.method,
                 uses=wish.uses,
-                common_name=wish.common_name,
+                common_name=bound.common_name,
+                subject=bound.subject_text,
+                names=bound.names_json,
             )
-        return NewChallenge(challenge_id, secret, wish.template, now + wish.lifetime)
+        return NewChallenge(challenge_id, secret, wish.template, now + wish.lifetime, bound)
 
     def open(self, template: str, method: str) -> int:
         """Return how many of a template can still be used."""
@@ -138,19 +157,18 @@ class OneTimeChallenges:
             )
             return connection.scalar(count) or 0
 
-    def list(self) -> Sequence[Row[int, str, str, str | None, int, datetime, str]]:
+    def list(self, template: str | None = None) -> Sequence[KnownChallenge]:
         """Return those that are known, newest first; of the secrets only hashes are."""
-        found = select(
-            challenge.c.id,
-            challenge.c.template,
-            challenge.c.method,
-            challenge.c.common_name,
-            challenge.c.uses_left,
-            challenge.c.expires_at,
-            challenge.c.created_by,
-        ).order_by(challenge.c.id.desc())
+        found = select(*_LISTED).order_by(challenge.c.id.desc())
+        if template is not None:
+            found = found.where(challenge.c.template == template)
         with self._server.database.reading() as connection:
-            return connection.execute(found).all()
+            return [_known(row) for row in connection.execute(found)]
+
+    def still_open(self, template: str) -> Sequence[KnownChallenge]:
+        """Return those of a template that can still be used, newest first."""
+        now = self._server.clock()
+        return [one for one in self.list(template) if one.uses_left > 0 and one.expires_at > now]
 
     def withdraw(self, challenge_id: int, actor: str) -> None:
         """Make one worthless.
@@ -172,6 +190,31 @@ class OneTimeChallenges:
             )
 
 
+_BOUND = challenge.c.common_name, challenge.c.subject, challenge.c.names
+_FOUND = challenge.c.id, challenge.c.template, *_BOUND
+_LISTED = (
+    challenge.c.id,
+    challenge.c.template,
+    challenge.c.method,
+    *_BOUND,
+    challenge.c.uses_left,
+    challenge.c.expires_at,
+    challenge.c.created_by,
+)
+
+
+def _known(row: Row[*tuple[object, ...]]) -> KnownChallenge:
+    return KnownChallenge(
+        row.id,
+        row.template,
+        row.method,
+        kept_binding(row.common_name, row.subject, row.names),
+        row.uses_left,
+        row.expires_at,
+        row.created_by,
+    )
+
+
 class OneTime:
     """The method: ``one-time`` for those that people made, ``ndes`` for those of the page."""
 
@@ -188,9 +231,9 @@ class OneTime:
         password = question.csr.challenge_password
         if password is None:
             return NotMine()
-        found = select(
-            challenge.c.id, challenge.c.template, challenge.c.common_name, challenge.c.expires_at
-        ).where(challenge.c.challenge_hash == digest(password), challenge.c.method == self.name)
+        found = select(*_FOUND).where(
+            challenge.c.challenge_hash == digest(password), challenge.c.method == self.name
+        )
         with self._server.database.reading() as connection:
             row = connection.execute(found).one_or_none()
         if row is None:
@@ -198,16 +241,18 @@ class OneTime:
         template: str = row.template
         if template != question.template.name:
             return Refused(f"this challenge is not for template {question.template.name!r}")
-        common_name: str | None = row.common_name
-        if common_name is not None and common_name not in _common_names(question):
-            return Refused(f"this challenge is for {common_name!r} only", guess=False)
+        bound = kept_binding(row.common_name, row.subject, row.names)
+        if bound.common_name is not None and bound.common_name not in _common_names(question):
+            return Refused(f"this challenge is for {bound.common_name!r} only", guess=False)
         requester = Requester(
             name=f"{METHOD}:{self.name}-{row.id}",
             method=METHOD,
             address=question.address,
             templates=frozenset({template}),
             proof=ChallengeUse(row.id, self._server.clock),
-            common_name=common_name,
+            common_name=bound.common_name,
+            bound_subject=bound.subject,
+            bound_names=bound.names,
         )
         return Accepted(requester, self.name)
 

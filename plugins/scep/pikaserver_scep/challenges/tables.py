@@ -39,6 +39,8 @@ challenge = Table(  # secrets of 128 bits, each good for so many certificates
     Column("template", String(100), nullable=False),
     Column("method", String(20), nullable=False),  # one-time, ndes
     Column("common_name", String(200)),  # the only one that may be asked for
+    Column("subject", Text),  # the same of the whole subject, RFC 4514
+    Column("names", Text),  # and of the alternative names, JSON
     Column("uses_left", Integer, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("created_at", Moment, nullable=False),
