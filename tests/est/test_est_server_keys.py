@@ -25,6 +25,7 @@ from pikaserver.asn1.csr import read_csr
 from pikaserver.asn1.der import write_pem
 from pikaserver.asn1.elements import members
 from pikaserver.asn1.identifiers import key_identifier
+from pikaserver.asn1.request_attributes import attribute_value
 from pikaserver.asn1.signed_data_reading import read_signed_data
 from pikaserver.testing.requirements import require_program
 from pikaserver.testing.templates import make_template
@@ -300,3 +301,14 @@ def test_a_key_that_nobody_approves_is_forgotten(est, server, key):
     with server.database.reading() as connection:
         left = connection.exec_driver_sql("SELECT count(*) FROM est_generated_key").scalar()
     assert (1, 0) == (kept, left)
+
+
+def test_what_binds_to_another_certificate_goes_into_the_new_request(est, server, key):
+    """RFC 9763: the proof by the first key says nothing of the second, so it stays good."""
+    bound = x509.ObjectIdentifier("1.2.840.113549.1.9.16.2.60")
+    value = der.sequence(der.null())
+
+    answer = ask(est, with_attributes(key, (bound, value)), user=CODE)
+
+    assert 200 == answer.status_code, answer.text
+    assert value == attribute_value(server.wishes[0].csr, bound.dotted_string)

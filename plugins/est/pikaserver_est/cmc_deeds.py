@@ -17,6 +17,7 @@ from pikaserver.api.issuance import (
     Requester,
     RequestState,
 )
+from pikaserver.api.key_challenges import ChallengeAnswer
 from pikaserver.api.server import Server
 from pikaserver.api.templates import Template
 from pikaserver.asn1 import der
@@ -63,11 +64,13 @@ class Deeds:
     transaction: bytes
     """What the client calls its transaction, or else the whole message."""
 
-    def enroll(self, body_part: int, csr: CertificationRequest) -> Done:
+    def enroll(
+        self, body_part: int, csr: CertificationRequest, answer: ChallengeAnswer | None = None
+    ) -> Done:
         """Ask for a certificate."""
         check_linking(self.request, csr, self.requester, self.template)
         asked = wish(self.request, csr, self.requester, self.template.name)
-        named = replace(asked, transaction=self._name(body_part))
+        named = replace(asked, transaction=self._name(body_part), answer=answer)
         return self._done(body_part, self.server.enroll(named))
 
     def query_pending(self, body_part: int, value: bytes) -> Done:

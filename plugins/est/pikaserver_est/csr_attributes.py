@@ -6,6 +6,7 @@ from pikaserver.api.templates import Template
 from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import KEY_TYPES
 from pikaserver.asn1.elements import children
+from pikaserver.asn1.kem_keys import KEM_KEY_TYPES
 from pikaserver_est.linking import OFF
 
 EXTENSION_REQUEST = "1.2.840.113549.1.9.14"
@@ -15,6 +16,10 @@ TEMPLATE = "1.2.840.113549.1.9.16.2.61"
 EXTENSION_TEMPLATE = "1.2.840.113549.1.9.16.2.62"
 """id-aa-extensionReqTemplate: extensions of which some have no value yet."""
 
+_IDENTIFIERS = {
+    **{name: entry.identifier for name, entry in KEY_TYPES.items()},
+    **{name: entry.identifier for name, entry in KEM_KEY_TYPES.items()},
+}
 _SUBJECT_ALT_NAME = "2.5.29.17"
 _EXTENDED_KEY_USAGE = "2.5.29.37"
 _SUBJECT_ATTRIBUTES = {
@@ -64,7 +69,7 @@ def single_wishes(template: Template) -> list[bytes]:
 
     Several kinds of keys mean: any one of them.
     """
-    wanted = [_key_attribute(name) for name in sorted(template.key_types) if name in KEY_TYPES]
+    wanted = [_key_attribute(name) for name in sorted(template.key_types) if name in _IDENTIFIERS]
     wanted += [der.oid(_SUBJECT_ATTRIBUTES[name]) for name in _to_supply(template)]
     if template.names_required:
         wanted.append(der.oid(_SUBJECT_ALT_NAME))
@@ -106,7 +111,7 @@ def _key_attribute(key_type: str) -> bytes:
 
 
 def _algorithm(key_type: str) -> list[bytes]:
-    identifier = KEY_TYPES[key_type].identifier
+    identifier = _IDENTIFIERS[key_type]
     return [identifier[part.at : part.end] for part in children(identifier)]
 
 
@@ -137,7 +142,7 @@ def _public_key(template: Template) -> bytes:
 
     The size of an RSA key is told by a modulus of that size, which is nobody's.
     """
-    kinds = [name for name in template.key_types if name in KEY_TYPES]
+    kinds = [name for name in template.key_types if name in _IDENTIFIERS]
     if len(kinds) != 1:
         return b""
     [kind] = kinds
@@ -145,7 +150,7 @@ def _public_key(template: Template) -> bytes:
     if kind.startswith("rsa-"):
         modulus = (1 << _rsa_bits(kind)) - 1
         key = der.bit_string(der.sequence(der.integer(modulus), der.integer(65537)))
-    return der.context(0, KEY_TYPES[kind].identifier + key)
+    return der.context(0, _IDENTIFIERS[kind] + key)
 
 
 def _wishes(template: Template) -> bytes:

@@ -1,30 +1,26 @@
 """``fullcmc``: requests and answers in CMC (RFC 7030 section 4.3, RFC 5272)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from http import HTTPStatus
 
 import falcon
 
 from pikaserver.api.errors import (
-    AlgorithmRefused,
     MalformedRequest,
     NotAllowed,
-    NotAuthenticated,
-    NotFound,
     PikaserverError,
-    SignatureFaulty,
-    Unavailable,
 )
 from pikaserver.api.issuance import CertificationRequest
 from pikaserver.api.server import Server
 from pikaserver.api.templates import Template
 from pikaserver.asn1 import cmc
+from pikaserver.asn1.algorithms import key_type
 from pikaserver.asn1.ber import definite
-from pikaserver.asn1.cmc import FailInfo, Outcome, PkiData, Status
+from pikaserver.asn1.cmc import PkiData
+from pikaserver.asn1.cmc_possession import DecryptedPop, read_decrypted_pop
 from pikaserver.asn1.crmf import read_any_request
 from pikaserver.asn1.csr import verify_possession
 from pikaserver.asn1.digests import digest
+from pikaserver.asn1.kem_keys import KEM_KEY_TYPES
 from pikaserver.asn1.signed_data import Signed, digest_of, signed_attributes, signed_data
 from pikaserver.asn1.signed_data_reading import ReadSignedData, read_signed_data
 from pikaserver_est import messages
@@ -32,78 +28,21 @@ from pikaserver_est.answers import (
     WrongContentType,
     answer_base64,
     answer_outcome,
-    status_of,
 )
 from pikaserver_est.asking import media_type, read_body, wish
+from pikaserver_est.cmc_answers import Answer, PossessionNotProved
 from pikaserver_est.cmc_deeds import Deeds, Done
-from pikaserver_est.cmc_signers import SignatureRefused, requester_of
+from pikaserver_est.cmc_signers import requester_of
+from pikaserver_est.kem_challenges import Challenger, PossessionRequired, is_to_be_challenged
 from pikaserver_est.key_delivery import service_use
 from pikaserver_est.linking import check_linking
 
 Deed = Callable[[int, bytes], Done]
 
-FAIL_INFO: dict[type[PikaserverError], FailInfo] = {
-    SignatureRefused: FailInfo.BAD_MESSAGE_CHECK,
-    AlgorithmRefused: FailInfo.BAD_ALG,
-    NotAuthenticated: FailInfo.BAD_IDENTITY,
-    NotAllowed: FailInfo.BAD_IDENTITY,
-    NotFound: FailInfo.BAD_CERT_ID,
-    Unavailable: FailInfo.TRY_LATER,
-    SignatureFaulty: FailInfo.INTERNAL_CA_ERROR,
-}
-"""CMC's word for each error; all others are bad requests."""
-
 _PASSED_OVER = frozenset(
     {cmc.TRANSACTION_ID, cmc.SENDER_NONCE, cmc.RECIPIENT_NONCE, cmc.DATA_RETURN, cmc.REG_INFO}
 )
-_WHOLE_MESSAGE = 0
 _NONCE_OCTETS = 16
-
-
-class PossessionNotProved(MalformedRequest):
-    """A request is not signed by the key that it names."""
-
-
-@dataclass(slots=True)
-class Answer:
-    """What is answered: outcomes, and what goes along with them."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    certificates: list[bytes] = field(default_factory=list)
-    crls: list[bytes] = field(default_factory=list)
-    errors: list[PikaserverError] = field(default_factory=list)
-    retry_after: int | None = None
-
-    def add(self, done: Done) -> None:
-        """Take in what came of a body part."""
-        self.outcomes.append(done.outcome)
-        self.certificates += [one for one in done.certificates if one not in self.certificates]
-        self.crls += done.crls
-        self.retry_after = done.retry_after or self.retry_after
-
-    def fail(self, error: PikaserverError, *body_parts: int) -> None:
-        """Take in why a body part, or the whole message, was refused."""
-        fail_info = next(
-            (FAIL_INFO[kind] for kind in type(error).__mro__ if kind in FAIL_INFO),
-            FailInfo.BAD_REQUEST,
-        )
-        if isinstance(error, PossessionNotProved):
-            fail_info = FailInfo.POP_FAILED
-        # Our own faults are not told.
-        text = None if status_of(error) is None else str(error)
-        parts = body_parts or (_WHOLE_MESSAGE,)
-        self.outcomes.append(Outcome(Status.FAILED, parts, text, fail_info))
-        self.errors.append(error)
-
-    @property
-    def status(self) -> HTTPStatus:
-        """200 if anything was done, 202 if all waits, else that of the first error."""
-        states = {outcome.status for outcome in self.outcomes}
-        if Status.SUCCESS in states or not self.outcomes:
-            return HTTPStatus.OK
-        if Status.PENDING in states:
-            return HTTPStatus.ACCEPTED
-        return status_of(self.errors[0]) or HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class FullCmc:
@@ -161,7 +100,7 @@ class FullCmc:
         named = data.value(cmc.TRANSACTION_ID) or signed.content or b""
         deeds = Deeds(self._server, request, template, requester, named)
         known = _known(deeds)
-        taken = _PASSED_OVER.union(known)
+        taken = _PASSED_OVER.union(known, {cmc.DECRYPTED_POP})
         strange = [one for one in data.controls if one.kind not in taken]
         if strange:
             # RFC 5272 section 6: whoever does not know a control does nothing of the rest.
@@ -173,8 +112,9 @@ class FullCmc:
             deed = known.get(control.kind)
             if deed is not None:
                 _attempt(answer, control.body_part, deed, _only(control))
+        told = _decrypted(data)
         for wished, csr in zip(data.requests, csrs, strict=True):
-            _attempt_enrolment(answer, wished.body_part, deeds, csr)
+            _attempt_enrolment(answer, deeds, wished, csr, told.get(wished.body_part))
 
     def _answer(
         self,
@@ -199,6 +139,7 @@ class FullCmc:
     def _controls(self, answer: Answer, data: PkiData) -> Sequence[bytes]:
         """Return the controls of the answer: outcomes first, then what the client wants back."""
         values = [(cmc.STATUS_INFO_V2, cmc.write_outcome(one)) for one in answer.outcomes]
+        values += [(cmc.ENCRYPTED_POP, challenge) for challenge in answer.challenges]
         for asked, told in (
             (cmc.TRANSACTION_ID, cmc.TRANSACTION_ID),
             (cmc.SENDER_NONCE, cmc.RECIPIENT_NONCE),
@@ -248,14 +189,50 @@ def _attempt(answer: Answer, body_part: int, deed: Deed, value: bytes) -> None:
         answer.fail(error, body_part)
 
 
+def _decrypted(data: PkiData) -> dict[int, DecryptedPop]:
+    """Return the answers to challenges by the requests that they are for."""
+    found = [one for one in data.controls if one.kind == cmc.DECRYPTED_POP]
+    answers = [read_decrypted_pop(_only(one)) for one in found]
+    told = {one.body_part: one for one in answers}
+    if len(told) != len(answers) or told.keys() - data.tagged.keys():
+        raise MalformedRequest("an answer to a challenge belongs to no request, or is there twice")
+    return told
+
+
 def _attempt_enrolment(
-    answer: Answer, body_part: int, deeds: Deeds, csr: CertificationRequest
+    answer: Answer,
+    deeds: Deeds,
+    wished: cmc.WishedCertificate,
+    csr: CertificationRequest,
+    told: DecryptedPop | None,
 ) -> None:
     try:
-        _check_possession(csr)
-        answer.add(deeds.enroll(body_part, csr))
+        if is_to_be_challenged(csr):
+            answer.add(_challenged(deeds, wished, csr, told))
+            return
+        if key_type(csr.public_key) not in KEM_KEY_TYPES:
+            _check_possession(csr)
+        answer.add(deeds.enroll(wished.body_part, csr))
+    except PossessionRequired as challenge:
+        answer.challenges.append(challenge.control)
+        answer.fail(challenge, wished.body_part)
     except PikaserverError as error:
-        answer.fail(error, body_part)
+        answer.fail(error, wished.body_part)
+
+
+def _challenged(
+    deeds: Deeds,
+    wished: cmc.WishedCertificate,
+    csr: CertificationRequest,
+    told: DecryptedPop | None,
+) -> Done:
+    challenger = Challenger(deeds.server, deeds.requester)
+    if told is None:
+        raise challenger.challenge(csr, wished.tagged)
+    given = challenger.answer(csr, wished.tagged, told)
+    done = deeds.enroll(wished.body_part, csr, given)
+    challenger.forget(csr)
+    return done
 
 
 def _check_possession(csr: CertificationRequest) -> None:

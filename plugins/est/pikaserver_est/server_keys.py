@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from dataclasses import replace
 
 import falcon
 
@@ -12,6 +13,7 @@ from pikaserver.api.server import Server
 from pikaserver.api.templates import Template
 from pikaserver.asn1.algorithms import KEY_TYPES, key_type
 from pikaserver.asn1.csr import read_csr
+from pikaserver.asn1.kem_keys import KEM_KEY_TYPES
 from pikaserver_est import messages, storage
 from pikaserver_est.answers import answer_pending
 from pikaserver_est.asking import read_body, wish
@@ -47,7 +49,8 @@ class ServerKeyGen:
             # Kept before its request waits: one that is approved must not have lost its key.
             self._keep(name, key)
         try:
-            outcome = self._server.enroll(wish(request, key.csr, requester, template.name))
+            asking = wish(request, key.csr, requester, template.name)
+            outcome = self._server.enroll(replace(asking, answer=key.answer))
         except RequestRejected:
             self._forget(name)
             raise
@@ -112,7 +115,9 @@ def _key_type(template: Template, asked: CertificationRequest) -> str:
         RequestRejected: the template takes no kind that is made here.
     """
     own = key_type(asked.public_key)
-    allowed = [name for name in (own, *_USUAL, *KEY_TYPES) if name in template.key_types]
+    allowed = [
+        name for name in (own, *_USUAL, *KEY_TYPES, *KEM_KEY_TYPES) if name in template.key_types
+    ]
     if not allowed:
         raise RequestRejected(f"template {template.name!r} takes no kind of key that is made here")
     return allowed[0]
