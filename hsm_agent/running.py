@@ -110,6 +110,7 @@ class Running:
         desk = Desk(
             hello=agent.hello,
             answer=self._answer,
+            sign=agent.service.sign,
             mark=agent.journal.mark,
             learned=self._lines.learn,
             relayed=self._relayed,

@@ -1,12 +1,12 @@
 """What a line needs of the agent behind it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hsm_agent.channel.workers import Workers
 from hsm_agent.service.line_facts import LineFacts
 from hsm_agent.service.service import Answer, Request, request_digest
-from hsm_agent.wire.messages import Hello, Mark, Node, Refused, Relay, Relayed
+from hsm_agent.wire.messages import Hello, Mark, Node, Refused, Relay, Relayed, Sign
 from hsm_agent.wire.refusals import REFUSALS
 
 BUSY_MS = 250
@@ -17,13 +17,14 @@ BUSY_MS = 250
 class Desk:
     """The collaborators of every line.
 
-    ``hello`` makes the first message as things are now, ``learned`` takes a node's list of
-    nodes, ``relayed`` answers the frame of a node that has no line here, ``report`` journals
-    what the other side did wrong.
+    ``hello`` makes the first message as things are now, ``sign`` answers requests for one key
+    and algorithm, ``learned`` takes a node's list of nodes, ``relayed`` answers the frame of a
+    node that has no line here, ``report`` journals what the other side did wrong.
     """
 
     hello: Callable[[], Hello]
     answer: Callable[[Request, LineFacts], Answer]
+    sign: Callable[[Sequence[Sign], LineFacts], Iterator[Sequence[Answer]]]
     mark: Callable[[], Mark]
     learned: Callable[[Sequence[Node]], None]
     relayed: Callable[[Relay, LineFacts], Relayed | Refused]

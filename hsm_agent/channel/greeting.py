@@ -1,5 +1,6 @@
 """The first steps of a line: TLS, the pin, both nonces, and the session that they make."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,11 +32,12 @@ class Surroundings:
 
 
 class FramedLine:
-    """A TLS connection that carries messages; one thread sends, one receives."""
+    """A TLS connection that carries messages; any thread sends, one receives."""
 
     def __init__(self, stream: TlsStream, session: Session) -> None:
         self.stream = stream
         self._session = session
+        self._sending = threading.Lock()
 
     def send(self, *messages: Message) -> None:
         """Send messages as one frame.
@@ -43,7 +45,8 @@ class FramedLine:
         Raises:
             LineFault: the line is gone.
         """
-        self.stream.send(with_length(self._session.seal(messages).octets()))
+        with self._sending:
+            self.stream.send(with_length(self._session.seal(messages).octets()))
 
     def receive(self) -> Delivery:
         """Return what the next frame brings.

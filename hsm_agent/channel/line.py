@@ -1,9 +1,10 @@
 """One living line to one node: what comes is answered until the line ends."""
 
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from hsm_agent.channel.desk import Desk, refusal
 from hsm_agent.channel.faults import Dismissed, Lost
@@ -26,6 +27,7 @@ from hsm_agent.wire.messages import (
     Pong,
     Refused,
     Relay,
+    Sign,
     Welcome,
 )
 
@@ -37,6 +39,9 @@ CROWD = 8
 GOODBYE_SECONDS = 1.0
 QUIET_SECONDS = 1.0
 """How long a server that was told to ask for nothing may take to say that it heard it."""
+
+_Wanted: TypeAlias = dict[tuple[bytes, str], list[Sign]]
+"""The signatures that one frame asks for, by key and algorithm."""
 
 
 class Line:
@@ -96,8 +101,14 @@ class Line:
         writer.start()
         while True:
             delivery = self._framed.receive()
+            wanted: _Wanted = defaultdict(list)
             for message in delivery.messages:
-                self._take(message, delivery.sent)
+                if isinstance(message, Sign) and not self._quiet.is_set():
+                    wanted[message.key, message.algorithm].append(message)
+                else:
+                    self._take(message, delivery.sent)
+            for requests in wanted.values():
+                self._take_signatures(requests)
 
     def end(self) -> None:
         """Let the connection go; what waits for it is dropped."""
@@ -185,43 +196,55 @@ class Line:
     def _take_request(self, request: Request | Relay) -> None:
         if self._quiet.is_set():
             self._refuse(request, "draining", "the agent is about to stop")
-        elif not self._hand_over(partial(self._answer, request)):
+        elif not self._hand_over(partial(self._answer, request), 1):
             self._refuse(request, "busy", "too many requests wait")
+
+    def _take_signatures(self, requests: Sequence[Sign]) -> None:
+        """Have signatures of one key made together, or those for which there is room."""
+        if not self._hand_over(partial(self._sign, requests), len(requests)):
+            for request in requests:
+                self._take_request(request)
 
     def _refuse(self, request: Request | Relay, code: str, why: str) -> None:
         self.refused += 1
         self._outbox.put(refusal(request, code, why, self._desk.mark()))
 
-    def _hand_over(self, job: Callable[[], None]) -> bool:
+    def _hand_over(self, job: Callable[[], None], requests: int) -> bool:
         with self._counting:
-            self._waiting += 1
-        taken = self._desk.workers.submit(partial(self._work, job))
+            self._waiting += requests
+        taken = self._desk.workers.submit(partial(self._work, job, requests), requests)
         if not taken:
-            self._done()
+            self._done(requests)
         return taken
 
-    def _work(self, job: Callable[[], None]) -> None:
+    def _work(self, job: Callable[[], None], requests: int) -> None:
         try:
             # What a line that is gone asked for is dropped: the server has gone elsewhere.
             if self._open:
                 job()
         finally:
-            self._done()
+            self._done(requests)
 
-    def _done(self) -> None:
+    def _done(self, requests: int) -> None:
         with self._counting:
-            self._waiting -= 1
+            self._waiting -= requests
             self._counting.notify_all()
 
     def _answer(self, request: Request | Relay) -> None:
         facts = LineFacts(self.number, "line", self.may_sign)
         if isinstance(request, Relay):
-            answer: Message = self._desk.relayed(request, facts)
+            self._give([self._desk.relayed(request, facts)])
         else:
-            answer = self._desk.answer(request, facts)
+            self._give([self._desk.answer(request, facts)])
+
+    def _sign(self, requests: Sequence[Sign]) -> None:
+        facts = LineFacts(self.number, "line", self.may_sign)
+        for answers in self._desk.sign(requests, facts):
+            self._give(answers)
+
+    def _give(self, answers: Sequence[Message]) -> None:
+        refused = sum(isinstance(answer, Refused) for answer in answers)
         with self._counting:
-            if isinstance(answer, Refused):
-                self.refused += 1
-            else:
-                self.answered += 1
-        self._outbox.put(answer)
+            self.refused += refused
+            self.answered += len(answers) - refused
+        self._outbox.send(*answers)

@@ -11,12 +11,16 @@ Job = Callable[[], None]
 
 
 class Workers:
-    """Up to ``threads`` jobs run at once, ``window`` wait; threads begin when they are needed."""
+    """Up to ``threads`` jobs run at once, and more wait; threads begin when they are needed.
+
+    No more than ``window`` requests wait or run; a job may be several of them.
+    """
 
     def __init__(self, threads: int, window: int) -> None:
         self._most = threads
         self._window = window
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[tuple[Job, int]] = deque()
+        self._requests = 0
         lock = threading.Lock()
         self._changed = threading.Condition(lock)
         self._emptied = threading.Condition(lock)
@@ -25,12 +29,13 @@ class Workers:
         self._running = 0
         self._closed = False
 
-    def submit(self, job: Job) -> bool:
-        """Have a job done; return ``False`` when too many wait already."""
+    def submit(self, job: Job, requests: int = 1) -> bool:
+        """Have a job done; return ``False`` when too many requests wait already."""
         with self._changed:
-            if self._closed or self._running + len(self._jobs) >= self._window:
+            if self._closed or self._requests + requests > self._window:
                 return False
-            self._jobs.append(job)
+            self._requests += requests
+            self._jobs.append((job, requests))
             if self._free < len(self._jobs) and self._threads < self._most:
                 self._threads += 1
                 threading.Thread(target=self._run, name="worker", daemon=True).start()
@@ -39,9 +44,9 @@ class Workers:
             return True
 
     def waiting(self) -> int:
-        """Return how many jobs wait or run."""
+        """Return how many requests wait or run."""
         with self._changed:
-            return self._running + len(self._jobs)
+            return self._requests
 
     def wait_idle(self, seconds: float) -> bool:
         """Wait until nothing waits or runs; return whether it came to that."""
@@ -58,16 +63,18 @@ class Workers:
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
+            deed, requests = job
             try:
-                job()
+                deed()
             except Exception:  # noqa: BLE001 - one request must not take the next one's thread
                 _log.exception("a request could not be answered")
             finally:
                 with self._changed:
                     self._running -= 1
+                    self._requests -= requests
                     self._emptied.notify_all()
 
-    def _next(self) -> Job | None:
+    def _next(self) -> tuple[Job, int] | None:
         with self._changed:
             self._free += 1
             self._changed.wait_for(lambda: self._closed or self._jobs)

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Condition, Event, Thread
 
@@ -63,10 +63,19 @@ class Journal:
         Raises:
             JournalFault: it is not on disk, and the journal is as it was before.
         """
+        return self.append_all(event, [fields])[0]
+
+    def append_all(self, event: str, lines: Sequence[Line]) -> list[Mark]:
+        """Write lines of one event and return when all are on disk.
+
+        Raises:
+            JournalFault: none of them is on disk, and the journal is as it was before.
+        """
         with self._changed:
-            mark = self._write(event, fields)
-            self._until_durable(mark)
-        return mark
+            marks = self._write(event, lines)
+            if marks:
+                self._until_durable(marks[-1])
+        return marks
 
     def note(self, event: str, **fields: Field) -> None:
         """Write a line that reaches the disk with the next `append`, or within a second.
@@ -74,9 +83,18 @@ class Journal:
         Raises:
             JournalFault: it was not written.
         """
+        self.note_all(event, [fields])
+
+    def note_all(self, event: str, lines: Sequence[Line]) -> None:
+        """Write lines of one event as `note` does.
+
+        Raises:
+            JournalFault: none of them was written.
+        """
         with self._changed:
-            self._write(event, fields)
-        self._noted.set()
+            self._write(event, lines)
+        if not self._noted.is_set():
+            self._noted.set()
 
     def mark(self) -> Mark:
         """Return the last line that is on disk: only this may be told to others."""
@@ -123,7 +141,7 @@ class Journal:
             self.append("recovered", **torn)
             self._files.forget_torn()
 
-    def _write(self, event: str, fields: Line) -> Mark:
+    def _write(self, event: str, lines: Sequence[Line]) -> list[Mark]:
         while self._files.month_is_over() and not self._closed.is_set():
             if self._written:
                 self._sync_or_wait()
@@ -132,9 +150,9 @@ class Journal:
                 self._durable = self._files.end
         if self._closed.is_set():
             raise JournalFault("the journal is closed")
-        line = self._files.write(event, fields)
-        self._written.append((self._files.end.mark, line))
-        return self._files.end.mark
+        written = self._files.write(event, lines)
+        self._written.extend(written)
+        return [mark for mark, _ in written]
 
     def _until_durable(self, mark: Mark) -> None:
         failures = self._failures

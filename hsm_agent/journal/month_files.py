@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,28 +82,29 @@ class MonthFiles:
         """Call when a line on disk tells of it."""
         (self.folder / _TORN).unlink(missing_ok=True)
 
-    def write(self, event: str, fields: Line) -> Line:
-        """Chain and write one line, not yet synced; return it with all its fields.
+    def write(self, event: str, lines: Sequence[Line]) -> list[tuple[Mark, Line]]:
+        """Chain and write lines, not yet synced; return them with their marks and all fields.
 
         Raises:
-            JournalFault: it was not written, and what stood there before still does.
+            JournalFault: none was written, and what stood there before still does.
         """
         if self._doubtful:
             self._mend()
-        before = self._end
-        index, prev = before.mark.index + 1, before.mark.head.hex()
-        line: Line = {**fields, "event": event, "i": index, "prev": prev, "ts": self._now()}
-        octets = encode(line)
-        if len(octets) > LONGEST_LINE:
-            raise JournalFault(f"a line of {len(octets)} octets, of at most {LONGEST_LINE}")
+        before, now = self._end, self._now()
+        mark, octets = before.mark, bytearray()
+        written: list[tuple[Mark, Line]] = []
+        for fields in lines:
+            index, prev = mark.index + 1, mark.head.hex()
+            line: Line = {**fields, "event": event, "i": index, "prev": prev, "ts": now}
+            mark = Mark(index, _appended(octets, line))
+            written.append((mark, line))
         try:
-            _write_whole(self._file, octets + b"\n")
+            _write_whole(self._file, bytes(octets))
         except OSError as error:
             self._cut(before)
             raise _fault(self.folder, error) from error
-        mark = Mark(before.mark.index + 1, line_hash(octets))
-        self._end = End(before.size + len(octets) + 1, mark)
-        return line
+        self._end = End(before.size + len(octets), mark)
+        return written
 
     def sync(self) -> None:
         """Have on disk what is written; other lines may be written meanwhile.
@@ -180,6 +181,16 @@ def _locked(path: Path) -> int:
         os.close(file)
         raise JournalFault(f"another process writes the journal in {path.parent}") from error
     return file
+
+
+def _appended(octets: bytearray, line: Line) -> bytes:
+    """Append a line to those that are about to be written; return its hash."""
+    encoded = encode(line)
+    if len(encoded) > LONGEST_LINE:
+        raise JournalFault(f"a line of {len(encoded)} octets, of at most {LONGEST_LINE}")
+    octets += encoded
+    octets += b"\n"
+    return line_hash(encoded)
 
 
 def _write_whole(file: int, octets: bytes) -> None:

@@ -1,9 +1,9 @@
 """What the service needs of a keyring, and how a key is told to the server."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from hsm_agent.stores.store import StoredKey
+from hsm_agent.stores.store import Outcome, StoredKey
 
 
 class HeldKey(Protocol):
@@ -31,6 +31,15 @@ class HeldKey(Protocol):
         Raises:
             StoreError: nothing was signed.
         """
+        ...
+
+    @property
+    def at_once(self) -> int:
+        """How many octets `sign_many` is given at most."""
+        ...
+
+    def sign_many(self, algorithm: str, data: Sequence[bytes]) -> Iterator[Sequence[Outcome]]:
+        """Yield what `sign` gives for each of them, as it comes; nothing is raised."""
         ...
 
 

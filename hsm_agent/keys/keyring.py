@@ -7,12 +7,14 @@ and a key's ``sign``: a token that hangs stops neither heartbeats nor refusals.
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hsm_agent.keys.authority_certificates import AuthorityCertificates
 from hsm_agent.stores.store import (
     NewKey,
+    Outcome,
+    SignsMany,
     Store,
     StoredKey,
     StoreError,
@@ -35,6 +37,7 @@ class KeyringKey:
     stored: StoredKey
     certificates: tuple[bytes, ...]
     spki_hash: bytes
+    many: SignsMany | None = None
 
     @property
     def trial(self) -> bool:
@@ -44,6 +47,22 @@ class KeyringKey:
     def sign(self, algorithm: str, data: bytes) -> bytes:
         """See ``hsm_agent.stores.store.Store.sign``."""
         return self.store.sign(self.stored.label, algorithm, data)
+
+    @property
+    def at_once(self) -> int:
+        """How many octets `sign_many` is given at most."""
+        return 1 if self.many is None else self.many.at_once
+
+    def sign_many(self, algorithm: str, data: Sequence[bytes]) -> Iterator[Sequence[Outcome]]:
+        """See ``hsm_agent.stores.store.SignsMany``."""
+        if self.many is not None:
+            yield from self.many.sign_many(self.stored.label, algorithm, data)
+            return
+        for place, octets in enumerate(data):
+            try:
+                yield [Outcome(place, self.sign(algorithm, octets))]
+            except StoreError as fault:
+                yield [Outcome(place, b"", fault)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +241,10 @@ class Keyring:
                 if digest in index and index[digest].stored.state == "ready":
                     continue
                 chain = self._certificates.of(digest)
+                store = self._stores[name]
+                many = store if isinstance(store, SignsMany) else None
                 index[digest] = KeyringKey(
-                    f"{name}/{stored.label}", self._stores[name], stored, chain, digest
+                    f"{name}/{stored.label}", store, stored, chain, digest, many
                 )
         self._keys = index
 

@@ -14,10 +14,11 @@ from hsm_agent.keys.held_keys import HeldKey, Keyring
 from hsm_agent.policy.own_certificate import NotOurs, check_own_certificate
 from hsm_agent.policy.policy import Policy, ProvisionRules
 from hsm_agent.policy.verdicts import Approval
+from hsm_agent.service.cases import LONGEST_FACT, check_life
 from hsm_agent.service.line_facts import LineFacts
 from hsm_agent.service.refusing import Refusal
 from hsm_agent.service.showing import approval_text, printable, reasons
-from hsm_agent.service.signing import LONGEST_FACT, ask, check_life
+from hsm_agent.service.signing import ask
 from hsm_agent.stores.store import (
     PinLocked,
     PinNeeded,

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from hsm_agent.approvals.approvals import Approvals
@@ -11,18 +11,18 @@ from hsm_agent.approvals.proofs import LOCAL
 from hsm_agent.faults import NotThere
 from hsm_agent.journal.faults import JournalFault
 from hsm_agent.journal.journal import Journal
-from hsm_agent.journal.line import Field
+from hsm_agent.journal.line import BEGINNING, Field
 from hsm_agent.journal.memory import JournalMemory
 from hsm_agent.keys.held_keys import HeldKey, Keyring
 from hsm_agent.keys.provisioning import Provisioning
 from hsm_agent.policy.policy import Policy
+from hsm_agent.service.cases import LONGEST_FACT, facts_fields, request_fields
 from hsm_agent.service.line_facts import LineFacts
 from hsm_agent.service.refusing import Refusal, RefusalLines
 from hsm_agent.service.showing import printable
-from hsm_agent.service.signing import LONGEST_FACT, Signing, facts_fields, request_fields
+from hsm_agent.service.signing import Settled, Signing
 from hsm_agent.stores.store import StoreError
-from hsm_agent.wire.codec import to_map
-from hsm_agent.wire.encoding import encode
+from hsm_agent.wire.codec import encoded
 from hsm_agent.wire.messages import (
     Approve,
     Done,
@@ -72,12 +72,29 @@ class Service:
 
     def answer(self, request: Request, line: LineFacts) -> Answer:
         """Do what is asked, or say why not."""
+        if isinstance(request, Sign):
+            [[answer]] = self.sign([request], line)
+            return answer
         digest = request_digest(request)
         try:
             with _as_refusals():
                 return self._answer(request, digest, line)
         except Refusal as refusal:
             return self._refused(request, digest, line, refusal)
+        finally:
+            self._refusals.summarise()
+
+    def sign(self, requests: Sequence[Sign], line: LineFacts) -> Iterator[Sequence[Answer]]:
+        """Yield the answers to requests for one key and algorithm, as they come."""
+        left = {request.id: request for request in requests}
+        try:
+            for settled in self._signing.sign(requests, line):
+                for one in settled:
+                    left.pop(one.request.id, None)
+                yield [self._settled(one, line) for one in settled]
+        except Exception as fault:  # noqa: BLE001 - the boundary of these requests
+            settled = [Settled(request, b"", BEGINNING, fault) for request in left.values()]
+            yield [self._settled(one, line) for one in settled]
         finally:
             self._refusals.summarise()
 
@@ -112,11 +129,23 @@ class Service:
         """Journal what was only counted so far; call it before the journal is closed."""
         self._refusals.summarise(finally_=True)
 
-    def _answer(self, request: Request, digest: bytes, line: LineFacts) -> Answer:
+    def _settled(self, settled: Settled, line: LineFacts) -> Answer:
+        request, digest = settled.request, request_digest(settled.request)
+        if settled.fault is None:
+            return Signed(request.id, digest, settled.signature, settled.mark)
+        try:
+            with _as_refusals():
+                raise settled.fault
+        except Refusal as refusal:
+            return self._refused(request, digest, line, refusal)
+
+    def _answer(
+        self,
+        request: Generate | PutCertificate | Approve | JournalRead,
+        digest: bytes,
+        line: LineFacts,
+    ) -> Answer:
         match request:
-            case Sign():
-                signature, mark = self._signing.sign(request, line)
-                return Signed(request.id, digest, signature, mark)
             case Generate():
                 key = self.announce(self._provisioning.generate(request, line))
                 return Done(request.id, digest, self._journal.mark(), (key,))
@@ -156,7 +185,7 @@ class Service:
 
 def request_digest(request: Message) -> bytes:
     """Return the SHA-256 of a message as it was encoded."""
-    return hashlib.sha256(encode(to_map(request))).digest()
+    return hashlib.sha256(encoded(request)).digest()
 
 
 @contextmanager

@@ -1,57 +1,63 @@
-"""One signature, step by step: nothing uses a key before its line is on disk."""
+"""Signatures, step by step: nothing uses a key before its line is on disk.
+
+Requests that came together, for one key, are decided in a row; their lines share one write and
+one fsync, and the key gets all of them at once.
+"""
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from hsm_agent.approvals.approvals import Approvals, Wanted
 from hsm_agent.approvals.faults import Declined, StillWaiting, TooManyWait
+from hsm_agent.journal.faults import JournalFault
 from hsm_agent.journal.journal import Journal
-from hsm_agent.journal.line import Field
+from hsm_agent.journal.line import BEGINNING, Field
 from hsm_agent.journal.memory import JournalMemory
-from hsm_agent.keys.held_keys import HeldKey, Keyring
+from hsm_agent.journal.uses import Use
+from hsm_agent.keys.held_keys import Keyring
 from hsm_agent.policy.decide import decide
 from hsm_agent.policy.policy import Policy
-from hsm_agent.policy.rules import KeyRules
-from hsm_agent.policy.verdicts import Allowed, Approval, Asked, Denied, Facts, NeedsApproval
+from hsm_agent.policy.verdicts import Allowed, Approval, Denied, Facts, NeedsApproval
+from hsm_agent.service.cases import LONGEST_FACT, Case, Cases, check_life, line_fields
 from hsm_agent.service.line_facts import LineFacts
 from hsm_agent.service.refusing import Refusal
-from hsm_agent.service.showing import approval_text, printable, reasons
+from hsm_agent.service.showing import approval_text, printable
 from hsm_agent.service.verification import SignatureFaulty, verify
 from hsm_agent.service.windows import Windows
-from hsm_agent.stores.store import StoreError
-from hsm_agent.structures.classify import Malformed, Structure, classify
+from hsm_agent.stores.store import Outcome
 from hsm_agent.structures.crl import TbsCertList
 from hsm_agent.wire.messages import Mark, Sign
 
 SERIALS_PER_LINE = 1000
-LONGEST_FACT = 900
-"""Characters of one fact in the journal; the server has the octets."""
 FULL_AFTER = 60_000
 """Milliseconds after which there may be room for one more to wait for approval."""
-_STATES = {
-    "absent": "token-absent",
-    "pin-needed": "pin-needed",
-    "pin-locked": "pin-locked",
-    "no-policy": "policy",
-}
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
-    """One request, read and looked up."""
+class Settled:
+    """What came of a request: a signature and the mark of its line, or why there is none."""
 
     request: Sign
-    line: LineFacts
-    key: HeldKey
-    rules: KeyRules
-    structure: Structure
-    asked: Asked
+    signature: bytes
+    mark: Mark
+    fault: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A request that may use its key: its place was taken at ``begun``, its line is written."""
+
+    case: Case
+    begun: int
+    fields: dict[str, Field]
+    use: Use | None = None
+    mark: Mark = BEGINNING
 
 
 class Signing:
@@ -66,8 +72,7 @@ class Signing:
         approvals: Approvals,
         now: Callable[[], int],
     ) -> None:
-        self._keyring = keyring
-        self._policies = policies
+        self._cases = Cases(keyring, policies, memory, now)
         self._journal = journal
         self._memory = memory
         self._approvals = approvals
@@ -78,69 +83,74 @@ class Signing:
         """Return how many requests are on their way to keys."""
         return self._windows.waiting()
 
-    def sign(self, request: Sign, line: LineFacts) -> tuple[bytes, Mark]:
-        """Return the signature, and the mark of its line in the journal.
+    def sign(self, requests: Sequence[Sign], line: LineFacts) -> Iterator[Sequence[Settled]]:
+        """Yield what came of requests for one key and algorithm, as it comes.
 
-        Raises:
-            Refusal: nothing was signed, or nothing that may leave the agent.
-            JournalFault: the journal cannot be written, and nothing was signed.
+        A fault is a `Refusal`, a `JournalFault`, or something that nobody expected; with any
+        of them nothing was signed, or nothing that may leave the agent.
         """
-        check_life(request.expires, line, self._now())
-        case = self._look_up(request, line)
-        with ExitStack() as held:
-            mark = self._decide(case, held)
-            # What is in the journal as approved may be signed again without waiting.
-            self._approvals.forget(case.asked.tbs_hash)
-            signature = self._use_key(case, mark)
-        self._journal.note("signed", of=mark.index, signature=hashlib.sha256(signature).hexdigest())
-        return signature, mark
+        cases, settled = [], []
+        for request in requests:
+            try:
+                cases.append(self._cases.look_up(request, line))
+            except Exception as fault:  # noqa: BLE001 - one request must not harm the others
+                settled.append(_failed(request, fault))
+        decided = self._decided(cases, settled) if cases else []
+        if settled:
+            yield settled
+        if decided:
+            yield from self._use_key(decided)
 
-    def _look_up(self, request: Sign, line: LineFacts) -> _Case:
-        key = self._keyring.find(request.key)
-        if key is None:
-            raise Refusal("unknown-key", "no key of that hash is here")
-        if key.stored.state != "ready":
-            code = _STATES.get(key.stored.state, "token-error")
-            raise Refusal(code, f"{key.name} is {key.stored.state}")
-        profile = self._memory.profile(request.key)
-        rules = self._policies().rules(key.name, key.stored.public_key, profile)
-        if rules is None:
-            raise Refusal("policy", f"no rules of the policy are for {key.name}")
-        if request.algorithm not in key.stored.algorithms:
-            raise Refusal("unsupported", f"{key.name} does not sign with {request.algorithm}")
+    def _decided(self, cases: Sequence[Case], settled: list[Settled]) -> list[_Decided]:
+        """Decide and journal; from then on places on the way to the key are held."""
+        decided: list[_Decided] = []
         try:
-            structure = classify(request.tbs, request.content)
-        except Malformed as error:
-            raise Refusal("malformed", str(error)) from error
-        certificates = key.certificates
-        asked = Asked(
-            key=request.key,
-            public_key=key.stored.public_key,
-            algorithm=request.algorithm,
-            tbs_hash=hashlib.sha256(request.tbs).digest(),
-            issuer=certificates[0] if certificates else None,
-            now=datetime.fromtimestamp(self._now() / 1000, UTC),
-            above=certificates[1] if len(certificates) > 1 else None,
-        )
-        return _Case(request, line, key, rules, structure, asked)
+            with self._memory.deciding(cases[0].request.key):
+                for case in cases:
+                    try:
+                        decided.append(self._decide(case))
+                    except Exception as fault:  # noqa: BLE001 - as above
+                        settled.append(_failed(case.request, fault))
+        except JournalFault as fault:
+            settled.extend(_failed(case.request, fault) for case in cases)
+        return self._journaled(decided, settled)
 
-    def _decide(self, case: _Case, held: ExitStack) -> Mark:
-        """Decide and journal; from then on a place on the way to the key is held."""
-        with self._memory.deciding(case.request.key):
-            facts, approved_by = self._verdict(case)
-            held.enter_context(self._windows.place(case.key.name, case.rules.window))
-            fields = _line_fields(case, facts, approved_by)
+    def _decide(self, case: Case) -> _Decided:
+        facts, approved_by = self._verdict(case)
+        begun = self._windows.enter(case.key.name, case.rules.window)
+        try:
+            fields = line_fields(case, facts, approved_by)
             if isinstance(case.structure, TbsCertList):
                 # CRLs are compared with the one before: no other may be decided meanwhile.
                 self._note_serials(case, case.structure)
-                return self._journal.append("sign", **fields)
+                mark = self._journal.append("sign", **fields)
+                return _Decided(case, begun, fields, mark=mark)
             use = self._memory.reserve({**fields, "ts": self._now()})
-        try:
-            return self._journal.append("sign", **fields)
-        finally:
-            self._memory.release(use)
+            return _Decided(case, begun, fields, use)
+        except Exception:
+            self._windows.leave(case.key.name, begun)
+            raise
 
-    def _verdict(self, case: _Case) -> tuple[Facts, tuple[str, ...]]:
+    def _journaled(self, decided: list[_Decided], settled: list[Settled]) -> list[_Decided]:
+        """Bring the lines to the disk that are not there yet."""
+        open_ones = [one for one in decided if not one.mark.index]
+        try:
+            marks = self._journal.append_all("sign", [one.fields for one in open_ones])
+        except JournalFault as fault:
+            for one in open_ones:
+                self._windows.leave(one.case.key.name, one.begun)
+            settled.extend(_failed(one.case.request, fault) for one in open_ones)
+            return [one for one in decided if one.mark.index]
+        finally:
+            for one in open_ones:
+                if one.use is not None:
+                    self._memory.release(one.use)
+        fresh = zip(open_ones, marks, strict=True)
+        return [one for one in decided if one.mark.index] + [
+            replace(one, mark=mark) for one, mark in fresh
+        ]
+
+    def _verdict(self, case: Case) -> tuple[Facts, tuple[str, ...]]:
         """Return what the structure says, and who approved it where somebody had to."""
         match decide(case.rules, case.structure, case.asked, self._memory):
             case Allowed(facts):
@@ -150,7 +160,7 @@ class Signing:
             case NeedsApproval(threshold, facts):
                 return facts, self._approved_by(case, threshold, facts)
 
-    def _approved_by(self, case: _Case, threshold: Approval, facts: Facts) -> tuple[str, ...]:
+    def _approved_by(self, case: Case, threshold: Approval, facts: Facts) -> tuple[str, ...]:
         request, tbs_hash = case.request, case.asked.tbs_hash
         if self._memory.approved(request.key, tbs_hash):
             return ()
@@ -159,7 +169,7 @@ class Signing:
         wanted = Wanted(request.key, case.key.name, kind, request.tbs, text, threshold)
         return ask(self._approvals, wanted, facts)
 
-    def _note_serials(self, case: _Case, crl: TbsCertList) -> None:
+    def _note_serials(self, case: Case, crl: TbsCertList) -> None:
         """Journal how the revoked serials differ from those of the last complete CRL."""
         if crl.base is not None:
             return
@@ -170,37 +180,74 @@ class Signing:
                 told = {name: [serial.hex() for serial in some]}
                 self._journal.note("revoked", key=key.hex(), scope=scope, **told)
 
-    def _use_key(self, case: _Case, mark: Mark) -> bytes:
-        request = case.request
+    def _use_key(self, decided: Sequence[_Decided]) -> Iterator[Sequence[Settled]]:
+        key, algorithm = decided[0].case.key, decided[0].case.request.algorithm
         try:
-            # The process may have been stopped since it looked last: then this is stale work.
-            check_life(request.expires, case.line, self._now())
-            signature = case.key.sign(request.algorithm, request.tbs)
-            verify(case.asked.public_key, request.algorithm, signature, request.tbs)
-        except Refusal as refusal:
-            self._journal.note("failed", of=mark.index, code=refusal.code, why=refusal.why)
-            raise
-        except StoreError as error:
-            why = printable(str(error), LONGEST_FACT)
-            self._journal.note("failed", of=mark.index, code=error.code, why=why)
-            raise Refusal(error.code, why, facts={"of": str(mark.index)}) from error
+            for some in _pieces(decided, key.at_once):
+                ready, stale = self._still_wanted(some)
+                if stale:
+                    yield stale
+                for outcomes in key.sign_many(algorithm, [one.case.request.tbs for one in ready]):
+                    yield self._noted([(ready[one.place], one) for one in outcomes])
+        finally:
+            for one in decided:
+                self._windows.leave(one.case.key.name, one.begun)
+
+    def _still_wanted(self, decided: Sequence[_Decided]) -> tuple[list[_Decided], list[Settled]]:
+        """Look again: the process may have been stopped since, and then this is stale work."""
+        ready: list[_Decided] = []
+        stale = []
+        for one in decided:
+            # What is in the journal as approved may be signed again without waiting.
+            self._approvals.forget(one.case.asked.tbs_hash)
+            try:
+                check_life(one.case.request.expires, one.case.line, self._now())
+                ready.append(one)
+            except Refusal as refusal:
+                stale.append(self._unused(one, refusal.code, refusal.why, refusal))
+        return ready, stale
+
+    def _noted(self, outcomes: Sequence[tuple[_Decided, Outcome]]) -> Sequence[Settled]:
+        """Verify what a key gave, and note it."""
+        settled: list[Settled] = []
+        lines: list[dict[str, Field]] = []
+        for one, outcome in outcomes:
+            checked = self._checked(one, outcome)
+            settled.append(checked)
+            if checked.fault is None:
+                digest = hashlib.sha256(checked.signature).hexdigest()
+                lines.append({"of": checked.mark.index, "signature": digest})
+        try:
+            self._journal.note_all("signed", lines)
+        except JournalFault as fault:
+            return [_failed(one.request, one.fault or fault) for one in settled]
+        return settled
+
+    def _checked(self, one: _Decided, outcome: Outcome) -> Settled:
+        case, request = one.case, one.case.request
+        if outcome.fault is not None:
+            code, why = outcome.fault.code, printable(str(outcome.fault), LONGEST_FACT)
+            refusal = Refusal(code, why, facts={"of": str(one.mark.index)})
+            return self._unused(one, code, why, refusal)
+        try:
+            verify(case.asked.public_key, request.algorithm, outcome.signature, request.tbs)
         except SignatureFaulty as error:
             _log.critical("%s gave a signature that does not hold: %s", case.key.name, error)
-            self._journal.note("failed", of=mark.index, code="token-error", why=str(error))
-            raise Refusal("token-error", "the token's signature does not hold") from error
-        return signature
+            refusal = Refusal("token-error", "the token's signature does not hold")
+            return self._unused(one, "token-error", str(error), refusal)
+        return Settled(request, outcome.signature, one.mark)
+
+    def _unused(self, one: _Decided, code: str, why: str, fault: Refusal) -> Settled:
+        """Journal that a key did not sign after all."""
+        try:
+            self._journal.note("failed", of=one.mark.index, code=code, why=why)
+        except JournalFault as unwritten:
+            return _failed(one.case.request, unwritten)
+        return _failed(one.case.request, fault)
 
 
-def check_life(expires: int, line: LineFacts, now: int) -> None:
-    """Return when a request may still be worked on; ``expires`` is milliseconds since 1970.
-
-    Raises:
-        Refusal: ``expired``; another agent may have answered it meanwhile.
-    """
-    if now > expires:
-        raise Refusal("expired", f"the request expired {now - expires} ms ago")
-    if not line.may_sign():
-        raise Refusal("expired", "the line has been silent for too long")
+def _failed(request: Sign, fault: Exception) -> Settled:
+    return Settled(request, b"", BEGINNING, fault)
 
 
 def ask(approvals: Approvals, wanted: Wanted, facts: Facts) -> tuple[str, ...]:
@@ -220,36 +267,6 @@ def ask(approvals: Approvals, wanted: Wanted, facts: Facts) -> tuple[str, ...]:
         raise Refusal("busy", str(full), after=FULL_AFTER, facts=facts) from full
 
 
-def request_fields(request: Sign, line: LineFacts) -> dict[str, Field]:
-    """Return what the journal says of any request to sign, allowed or not."""
-    return {
-        **{
-            name: printable(value, LONGEST_FACT) for name, value in reasons(request.context).items()
-        },
-        "alg": request.algorithm,
-        "key": request.key.hex(),
-        "node": line.node,
-        "tbs": hashlib.sha256(request.tbs).hexdigest(),
-        "way": line.way,
-    }
-
-
-def facts_fields(facts: Facts) -> dict[str, Field]:
-    """Return facts as the journal holds them."""
-    return {name: printable(value, LONGEST_FACT) for name, value in facts.items()}
-
-
-def _line_fields(case: _Case, facts: Facts, approved_by: Iterable[str]) -> dict[str, Field]:
-    fields: dict[str, Field] = {
-        "kind": case.structure.kind,
-        **facts_fields(facts),
-        **request_fields(case.request, case.line),
-        "name": case.key.name,
-    }
-    names = sorted(approved_by)
-    return {**fields, "approved-by": names} if names else fields
-
-
-def _pieces(serials: Sequence[bytes], most: int) -> Iterator[Sequence[bytes]]:
-    for start in range(0, len(serials), most):
-        yield serials[start : start + most]
+def _pieces(found: Sequence[_T], most: int) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(found), most):
+        yield found[start : start + most]

@@ -1,8 +1,7 @@
 """How many requests may be on their way to one key, and to one store, at once."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import Lock
 
 from hsm_agent.service.refusing import Refusal
@@ -22,9 +21,11 @@ class Windows:
         self._inside: Counter[str] = Counter()
         self._usual: dict[str, float] = {}
 
-    @contextmanager
-    def place(self, name: str, window: int) -> Iterator[None]:
-        """Hold a place for the key of this name (``STORE/LABEL``) and in its store.
+    def enter(self, name: str, window: int) -> int:
+        """Take a place for the key of this name (``STORE/LABEL``) and in its store.
+
+        Returns:
+            When it was taken, which `leave` wants to know.
 
         Raises:
             Refusal: ``busy``.
@@ -35,16 +36,18 @@ class Windows:
                 raise Refusal(
                     "busy", f"{self._inside[name]} requests wait", after=self._after(name)
                 )
-            self._inside.update((name, store))
-            begun = self._elapsed()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside.subtract((name, store))
-                taken = self._elapsed() - begun
-                usual = self._usual.get(name, taken)
-                self._usual[name] = usual + _WEIGHT * (taken - usual)
+            self._inside[name] += 1
+            self._inside[store] += 1
+            return self._elapsed()
+
+    def leave(self, name: str, begun: int) -> None:
+        """Give a place back."""
+        with self._lock:
+            self._inside[name] -= 1
+            self._inside[name.partition("/")[0]] -= 1
+            taken = self._elapsed() - begun
+            usual = self._usual.get(name, taken)
+            self._usual[name] = usual + _WEIGHT * (taken - usual)
 
     def waiting(self) -> int:
         """Return how many requests are on their way to keys."""

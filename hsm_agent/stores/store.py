@@ -1,8 +1,8 @@
 """What every store of keys can do; octets in, octets out, and errors that say what to tell."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class StoreError(Exception):
@@ -73,6 +73,15 @@ class StoredKey:
     state: str = "ready"
     attestation: tuple[bytes, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the octets at one place of a list: a signature, or why there is none."""
+
+    place: int
+    signature: bytes
+    fault: StoreError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,20 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let sessions, cards and processes go."""
+        ...
+
+
+@runtime_checkable
+class SignsMany(Protocol):
+    """A store that is quicker when it is given several octets at once, up to ``at_once``."""
+
+    @property
+    def at_once(self) -> int: ...  # noqa: D102 - see the class
+
+    def sign_many(
+        self, label: str, algorithm: str, data: Sequence[bytes]
+    ) -> Iterator[Sequence[Outcome]]:
+        """Yield what `Store.sign` gives for each of them, as it comes; nothing is raised."""
         ...
 
 

@@ -53,12 +53,18 @@ _CURVES = {
     "ec-p521": "1.3.132.0.35",
     "ec-secp256k1": "1.3.132.0.10",
 }
+_SLH_DSA_SIZES = {"128s": 32, "128f": 32, "192s": 48, "192f": 48, "256s": 64, "256f": 64}
 _MESSAGE_ALGORITHMS = {  # the key's identifier is the signature's, and its octets are counted
     "ed25519": ("1.3.101.112", 32),
     "ed448": ("1.3.101.113", 57),
     "ml-dsa-44": ("2.16.840.1.101.3.4.3.17", 1312),
     "ml-dsa-65": ("2.16.840.1.101.3.4.3.18", 1952),
     "ml-dsa-87": ("2.16.840.1.101.3.4.3.19", 2592),
+    **{
+        f"slh-dsa-{family}-{size}": (f"2.16.840.1.101.3.4.3.{first + number}", octets)
+        for family, first in (("sha2", 20), ("shake", 26))
+        for number, (size, octets) in enumerate(_SLH_DSA_SIZES.items())
+    },
 }
 _AGREEMENT_KEYS = {  # they sign nothing, and may be certified
     "x25519": ("1.3.101.110", 32),

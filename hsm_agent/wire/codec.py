@@ -4,11 +4,11 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from hsm_agent.wire import messages
-from hsm_agent.wire.encoding import Value
+from hsm_agent.wire.encoding import Value, encode_ordered, in_order
 from hsm_agent.wire.errors import WireError
 from hsm_agent.wire.messages import Message
 
@@ -26,8 +26,14 @@ _NAMES = {kind: name for name, kind in _TYPES.items()}
 
 
 def to_map(message: Message) -> dict[str, Value]:
-    """Return a message as the map that travels, ``t`` naming its type."""
+    """Return a message as the map that travels, ``t`` naming its type; all maps are in order."""
+    # No field has a shorter name than this one.
     return {"t": _NAMES[type(message)], **_fields(message)}
+
+
+def encoded(message: Message) -> bytes:
+    """Return a message as it is encoded within a frame."""
+    return encode_ordered(to_map(message))
 
 
 def from_map(value: object) -> Message:
@@ -41,7 +47,7 @@ def from_map(value: object) -> Message:
     kind = _TYPES.get(value["t"])
     if kind is None:
         raise WireError("a message of an unknown type")
-    return typing.cast(Message, _read(kind, {k: v for k, v in value.items() if k != "t"}))
+    return typing.cast(Message, _read(kind, value, 1))
 
 
 def _fields(part: Any) -> dict[str, Value]:  # noqa: ANN401 - any of our dataclasses
@@ -51,34 +57,50 @@ def _fields(part: Any) -> dict[str, Value]:  # noqa: ANN401 - any of our datacla
 @cache
 def _writers(kind: type) -> dict[str, Writer]:
     hints = typing.get_type_hints(kind)
-    return {field.name: _writer(hints[field.name]) for field in dataclasses.fields(kind)}
+    return {name: _writer(hints[name]) for name in in_order(_names(kind))}
+
+
+def _names(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
 
 
 def _writer(hint: object) -> Writer:
-    """Return what writes one field; all but dataclasses and tuples travel as they are."""
-    if isinstance(hint, types.GenericAlias) and hint.__origin__ is tuple:
+    """Return what writes one field; all but dataclasses, tuples and maps travel as they are."""
+    if isinstance(hint, types.GenericAlias) and hint.__origin__ is dict:
+        return _texts
+    if isinstance(hint, types.GenericAlias):
         inner = _writer(hint.__args__[0])
         return lambda value: [inner(item) for item in typing.cast(tuple[object, ...], value)]
     return _fields if dataclasses.is_dataclass(hint) else _as_it_is
+
+
+def _texts(value: object) -> Value:
+    texts = typing.cast(dict[str, str], value)
+    return {name: texts[name] for name in in_order(texts)}
 
 
 def _as_it_is(value: object) -> Value:
     return typing.cast(Value, value)
 
 
-def _read(kind: type, value: object) -> object:
+def _read(kind: type, value: object, others: int = 0) -> object:
+    """Read a map that has the fields of a dataclass, and so many others that were read before."""
     if not isinstance(value, Mapping):
         raise WireError(f"a {kind.__name__} that is no map")
     readers = _readers(kind)
-    if value.keys() != readers.keys():
+    try:
+        found = [reader(value[name]) for name, reader in readers]
+    except KeyError:
+        found = []
+    if len(found) != len(readers) or len(value) != len(readers) + others:
         raise WireError(f"a {kind.__name__} with missing or unknown fields")
-    return kind(**{name: reader(value[name]) for name, reader in readers.items()})
+    return kind(*found)
 
 
 @cache
-def _readers(kind: type) -> dict[str, Reader]:
+def _readers(kind: type) -> list[tuple[str, Reader]]:
     hints = typing.get_type_hints(kind)
-    return {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+    return [(name, _reader(hints[name])) for name in _names(kind)]
 
 
 def _reader(hint: object) -> Reader:
@@ -90,8 +112,7 @@ def _reader(hint: object) -> Reader:
         return lambda value: {str(key): inner(item) for key, item in _exactly(dict, value).items()}
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return lambda value: _read(hint, value)
-    plain = typing.cast(type, hint)
-    return lambda value: _exactly(plain, value)
+    return partial(_exactly, typing.cast(type, hint))
 
 
 def _exactly(kind: type[Any], value: object) -> Any:  # noqa: ANN401 - any field

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hsm_agent.wire.codec import from_map, to_map
-from hsm_agent.wire.encoding import decode, encode
+from hsm_agent.wire.encoding import decode, encode_ordered
 from hsm_agent.wire.errors import FrameLate, WireError
 from hsm_agent.wire.frames import SIGNATURE_LABEL, Frame
 from hsm_agent.wire.messages import Message
@@ -62,13 +62,13 @@ def seal(
     life: int = FRAME_LIFE,
 ) -> Frame:
     """Return a signed frame with these messages, of use for ``life`` milliseconds."""
-    payload = encode(
+    payload = encode_ordered(
         {
-            "sid": session,
-            "seq": sequence,
+            "m": [to_map(message) for message in messages],
             "ts": sent,
             "exp": sent + life,
-            "m": [to_map(message) for message in messages],
+            "seq": sequence,
+            "sid": session,
         }
     )
     return Frame(payload, sign(SIGNATURE_LABEL + payload))

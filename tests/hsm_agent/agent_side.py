@@ -39,6 +39,7 @@ class AgentSide:
         self.desk = Desk(
             hello=self.hello,
             answer=self.answer,
+            sign=lambda requests, facts: ([self.answer(one, facts)] for one in requests),
             mark=lambda: MARK,
             learned=self.learn,
             relayed=self.answer_relayed,

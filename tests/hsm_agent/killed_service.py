@@ -87,14 +87,14 @@ def after_signature(side):
 
 
 def at_outcome(side):
-    note = side.journal.note
+    note_all = side.journal.note_all
 
-    def noting(event, **fields):
-        note(event, **fields)
+    def noting(event, lines):
+        note_all(event, lines)
         if event == "signed":
             die()
 
-    side.journal.note = noting
+    side.journal.note_all = noting
 
 
 STEPS = {

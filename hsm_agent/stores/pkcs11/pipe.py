@@ -10,6 +10,7 @@ LIMIT_OCTETS = 64 << 20
 """No message is longer: what is not hashed beforehand is a CRL at most."""
 
 _LENGTH_OCTETS = 4
+_CHUNK = 1 << 16
 _SOON = struct.pack("ll", 0, 200_000)
 """A ``struct timeval``: after so many microseconds a send returns, though nothing was taken."""
 
@@ -19,7 +20,7 @@ class Pipe:
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
-        self._reader = line.makefile("rb")
+        self._arrived = bytearray()
 
     def send(self, octets: bytes, meanwhile: Callable[[], None] | None = None) -> None:
         """Send one message as `framed` made it.
@@ -46,15 +47,28 @@ class Pipe:
         Raises:
             WireError: what came is not what the other side can have sent.
         """
-        try:
-            length = int.from_bytes(self._reader.read(_LENGTH_OCTETS), "big")
-            octets = self._reader.read(length) if 0 < length <= LIMIT_OCTETS else b""
-        except OSError:
-            return None
-        if not octets or len(octets) != length:
-            return None
-        message = decode(octets)
+        while not self.has_message():
+            if self._announced() > LIMIT_OCTETS:
+                return None
+            try:
+                octets = self._line.recv(_CHUNK)
+            except OSError:
+                return None
+            if not octets:
+                return None
+            self._arrived += octets
+        end = _LENGTH_OCTETS + self._announced()
+        message = decode(bytes(memoryview(self._arrived)[_LENGTH_OCTETS:end]))
+        del self._arrived[:end]
         return message if isinstance(message, dict) else None
+
+    def has_message(self) -> bool:
+        """Tell whether a whole message has arrived already, and `receive` would not wait."""
+        enough = len(self._arrived) >= _LENGTH_OCTETS
+        return enough and len(self._arrived) >= _LENGTH_OCTETS + self._announced()
+
+    def _announced(self) -> int:
+        return int.from_bytes(self._arrived[:_LENGTH_OCTETS], "big")
 
     def end(self) -> None:
         """Let the other side read to the end of what was sent, and then know that it is all."""
@@ -72,7 +86,6 @@ class Pipe:
 
     def close(self) -> None:
         """Close this end."""
-        self._reader.close()
         self._line.close()
 
 

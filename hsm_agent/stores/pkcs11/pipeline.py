@@ -3,53 +3,25 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from queue import Empty, SimpleQueue
 
+from hsm_agent.stores.pkcs11.lingering import Lingering
 from hsm_agent.stores.pkcs11.pipe import framed, number
-from hsm_agent.stores.pkcs11.worker_process import WorkerProcess
+from hsm_agent.stores.pkcs11.restarts import Restarts
+from hsm_agent.stores.pkcs11.waiting import Answered, Waiting, answer_of, answered
+from hsm_agent.stores.pkcs11.worker_process import Start, WorkerProcess
 from hsm_agent.stores.store import TokenFault
 from hsm_agent.wire.encoding import Value
 from hsm_agent.wire.errors import WireError
 
 _log = logging.getLogger(__name__)
 
-_TICK_SECONDS = 0.2
-"""How long a request waits at once while no worker is there to measure."""
+_TICK_SECONDS = 0.2  # how long a request waits at once while no worker is there to measure
 _SHORTEST_WAIT_SECONDS = 0.05
 _START_SECONDS = 30.0
 """What an interpreter may take to start on a busy machine; the module has nothing to do yet."""
 _END_SECONDS = 2.0
-_LONG_LIFE_SECONDS = 60.0
-_FREE_RESTARTS = 2
-_FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 30.0
-
-Start = Callable[[int], WorkerProcess]
-"""Starts a worker; the number counts them."""
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    octets: bytes
-    limit: float
-    """Seconds that the module may take for it."""
-    once: bool
-    """Whether it must not be sent again after a worker died of it."""
-    tried: bool = False
-    answer: Mapping[str, Value] = field(default_factory=dict)
-    fault: str = ""
-    done: threading.Event = field(default_factory=threading.Event)
-
-    def fail(self, why: str) -> None:
-        self.fault = why
-        self.done.set()
-
-
-def _answer(waiting: _Waiting) -> Mapping[str, Value]:
-    if waiting.fault:
-        raise TokenFault(waiting.fault)
-    return {**waiting.answer, "tried": True} if waiting.tried else waiting.answer
 
 
 class Pipeline:
@@ -64,16 +36,15 @@ class Pipeline:
         self._window = threading.BoundedSemaphore(window)
         self._lock = threading.Lock()
         self._order = threading.Lock()
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, Waiting] = {}
         self._worker: WorkerProcess | None = None
         self._asked = 0
         self._started = 0
-        self._started_at = 0.0
         self._ready = False
-        self._deaths = 0
-        self._pause_until = 0.0
+        self._restarts = Restarts()
         self._since = 0.0
-        self._hung: _Waiting | None = None
+        self._lingering = Lingering()
+        self._hung: Waiting | None = None
         self._closed = False
         self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pkcs11-worker", daemon=True)
@@ -98,10 +69,32 @@ class Pipeline:
         """
         with self._window:
             with self._order:
-                waiting = self._submitted(request, limit, once=once)
-            while not waiting.done.wait(self._patience()):
-                self._kill_if_hung()
-        return _answer(waiting)
+                waiting = self._submitted([request], limit, once=once)
+            self._next(waiting[0].done)
+        return answer_of(waiting[0])
+
+    def ask_all(
+        self, requests: Sequence[Mapping[str, Value]], limit: float
+    ) -> Iterator[Sequence[Answered]]:
+        """Send requests at once and yield their answers, as they come.
+
+        Raises:
+            TokenFault: those that were not yielded were not done.
+        """
+        sent = 0
+        while sent < len(requests):
+            left = places = self._places(len(requests) - sent)
+            try:
+                with self._order:
+                    waiting = self._submitted(requests[sent : sent + places], limit, once=False)
+                while left:
+                    found = self._next(waiting[0].done)
+                    left -= self._leave(len(found))
+                    # Whoever gets these may have to ask again, and needs a place for that.
+                    yield [answered(sent, one) for one in found]
+            finally:
+                self._leave(left)
+            sent += places
 
     def glance(
         self, request: Mapping[str, Value], limit: float, patience: float
@@ -115,14 +108,18 @@ class Pipeline:
         if not self._order.acquire(timeout=patience):
             return None
         try:
-            waiting = self._submitted(request, limit, once=False)
+            [waiting] = self._submitted([request], limit, once=False)
         finally:
             self._order.release()
-        while not waiting.done.wait(min(self._patience(), until - time.monotonic())):
-            self._kill_if_hung()
-            if time.monotonic() >= until:
-                return None
-        return _answer(waiting)
+        while True:
+            left = until - time.monotonic()
+            try:
+                waiting.done.get(timeout=max(0.0, min(self._patience(), left)))
+                return answer_of(waiting)
+            except Empty:
+                self._kill_if_hung()
+                if left <= 0:
+                    return None
 
     def close(self) -> None:
         """End the worker; whoever still waits is told so."""
@@ -136,30 +133,62 @@ class Pipeline:
             worker.kill()
         self._thread.join()
 
-    def _submitted(self, request: Mapping[str, Value], limit: float, *, once: bool) -> _Waiting:
-        """Send a request, by whoever holds the order: those behind wait, as the worker does."""
+    def _places(self, wanted: int) -> int:
+        """Take one place in the window, waiting for it, and as many more as are free."""
+        taken = int(self._window.acquire())
+        while taken < wanted and self._window.acquire(blocking=False):
+            taken += 1
+        return taken
+
+    def _leave(self, places: int) -> int:
+        for _ in range(places):
+            self._window.release()
+        return places
+
+    def _submitted(
+        self, requests: Sequence[Mapping[str, Value]], limit: float, *, once: bool
+    ) -> Sequence[Waiting]:
+        """Send requests, by whoever holds the order: those behind wait, as the worker does."""
+        done: SimpleQueue[Waiting] = SimpleQueue()
+        sent = []
         with self._lock:
             self._refuse_if_pausing()
-            self._asked += 1
-            waiting = _Waiting(framed({**request, "n": self._asked}), limit, once)
             if not self._waiting:
                 self._since = time.monotonic()
-            self._waiting[self._asked] = waiting
+            for place, request in enumerate(requests):
+                self._asked += 1
+                octets = framed({**request, "n": self._asked})
+                self._waiting[self._asked] = waiting = Waiting(octets, limit, once, place, done)
+                sent.append(waiting)
             worker = self._worker
         if worker is not None:
-            worker.send(waiting.octets, self._kill_if_hung)
+            worker.send(b"".join(one.octets for one in sent), self._kill_if_hung)
         else:
             self._wanted.set()
-        return waiting
+        return sent
+
+    def _next(self, done: "SimpleQueue[Waiting]") -> list[Waiting]:
+        """Wait for what is done next, and return all that is done by then."""
+        while True:
+            try:
+                found = [done.get(timeout=self._patience())]
+                break
+            except Empty:
+                self._kill_if_hung()
+        try:
+            while True:
+                found.append(done.get_nowait())
+        except Empty:
+            return found
 
     def _refuse_if_pausing(self) -> None:
         if self._closed:
             raise TokenFault("the store is closed")
-        left = self._pause_until - time.monotonic()
+        left = self._restarts.left()
         if left > 0:
             raise TokenFault(
-                f"the worker of the PKCS#11 module died {self._deaths} times in a row; the next"
-                f" start is in {left:.1f} seconds"
+                f"the worker of the PKCS#11 module died {self._restarts.deaths} times in a row;"
+                f" the next start is in {left:.1f} seconds"
             )
 
     def _patience(self) -> float:
@@ -170,7 +199,7 @@ class Pipeline:
                 return _TICK_SECONDS
             return max(_SHORTEST_WAIT_SECONDS, self._deadline(oldest) - time.monotonic())
 
-    def _deadline(self, oldest: _Waiting) -> float:
+    def _deadline(self, oldest: Waiting) -> float:
         limit = oldest.limit if self._ready else max(oldest.limit, _START_SECONDS)
         return self._since + limit
 
@@ -206,7 +235,8 @@ class Pipeline:
         with self._order:
             with self._lock:
                 self._worker, self._hung, self._ready = worker, None, False
-                self._since = self._started_at = time.monotonic()
+                self._since = time.monotonic()
+                self._restarts.started(self._since)
                 waiting = list(self._waiting.values())
                 if self._closed:
                     worker.pipe.end()
@@ -216,6 +246,8 @@ class Pipeline:
 
     def _read_answers(self, worker: WorkerProcess) -> None:
         while True:
+            if not worker.pipe.has_message():
+                self._lingering.wait(len(self._waiting))
             try:
                 answer = worker.pipe.receive()
             except WireError:
@@ -225,20 +257,21 @@ class Pipeline:
                 return
             with self._lock:
                 waiting = self._waiting.pop(number(answer, "n"), None)
-                self._since, self._ready = time.monotonic(), True
+                now = time.monotonic()
+                self._lingering.note(now - self._since)
+                self._since, self._ready = now, True
                 if "signature" in answer:
-                    self._deaths = 0
+                    self._restarts.works()
             if waiting is not None:
                 waiting.answer = answer
-                waiting.done.set()
+                waiting.done.put(waiting)
 
     def _after_death(self, how: str, *, begun: bool) -> None:
         """Decide who is sent again, and how long to wait with that."""
         with self._lock:
             failed = self._guilty(how) if begun else []
-            pause = self._pause()
+            pause = self._restarts.died()
             if pause:
-                self._pause_until = time.monotonic() + pause
                 for waiting in self._waiting.values():
                     waiting.fail(f"the worker of the PKCS#11 module {how}")
                 self._waiting.clear()
@@ -247,9 +280,9 @@ class Pipeline:
         if not self._closed:
             _log.warning("pkcs11-worker-ended", extra={"how": how, "pause_seconds": pause})
         for waiting in failed:
-            waiting.done.set()
+            waiting.done.put(waiting)
 
-    def _guilty(self, how: str) -> list[_Waiting]:
+    def _guilty(self, how: str) -> list[Waiting]:
         """Take out the request that the worker died of, unless it may be tried once more."""
         asked, oldest = next(iter(self._waiting.items()), (0, None))
         if oldest is None:
@@ -263,13 +296,3 @@ class Pipeline:
             return []
         del self._waiting[asked]
         return [oldest]
-
-    def _pause(self) -> float:
-        """Count a death, and return the seconds before the next start."""
-        if time.monotonic() - self._started_at > _LONG_LIFE_SECONDS:
-            self._deaths = 0
-        self._deaths += 1
-        doublings = self._deaths - _FREE_RESTARTS - 1
-        if doublings < 0:
-            return 0.0
-        return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(doublings, 16))

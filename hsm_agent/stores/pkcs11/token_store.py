@@ -1,7 +1,7 @@
 """The store of keys on a PKCS#11 token."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,8 +17,10 @@ from hsm_agent.stores.pkcs11.pipeline import Pipeline
 from hsm_agent.stores.pkcs11.refused import WHY_LOCKED, WHY_LOW
 from hsm_agent.stores.pkcs11.settings import TokenSettings
 from hsm_agent.stores.pkcs11.unlocking import Unlocking
+from hsm_agent.stores.pkcs11.waiting import Answered
 from hsm_agent.stores.store import (
     NewKey,
+    Outcome,
     StoredKey,
     StoreError,
     StoreState,
@@ -38,6 +40,7 @@ class TokenStore:
     """Keys of one token; the module runs in a process of its own."""
 
     kind = "pkcs11"
+    at_once = 16
 
     def __init__(
         self, settings: TokenSettings, pipeline: Pipeline, unlocking: Unlocking, entropy: Entropy
@@ -80,18 +83,27 @@ class TokenStore:
     def sign(self, label: str, algorithm: str, data: bytes) -> bytes:
         """See ``hsm_agent.stores.store.Store``."""
         key = self._known(label)
-        key_type = key.stored.key_type
-        wanted = operation(algorithm, key_type, data, self._offered)
-        request: Request = {
-            "do": "sign",
-            "label": key.label,
-            "id": key.key_id,
-            "mechanism": wanted.mechanism,
-            "parameter": wanted.parameter,
-            "octets": wanted.octets,
-        }
-        answer = self._asked(request, with_pin=key.wants_pin)
-        return x509_signature(algorithm, key_type, octets(answer, "signature"))
+        answer = self._asked(self._signing(key, algorithm, data), with_pin=key.wants_pin)
+        return x509_signature(algorithm, key.stored.key_type, octets(answer, "signature"))
+
+    def sign_many(
+        self, label: str, algorithm: str, data: Sequence[bytes]
+    ) -> Iterator[Sequence[Outcome]]:
+        """See ``hsm_agent.stores.store.SignsMany``."""
+        left = set(range(len(data)))
+        try:
+            key = self._known(label)
+            if key.wants_pin:
+                for place, one in enumerate(data):
+                    yield [Outcome(place, self.sign(label, algorithm, one))]
+                    left.discard(place)
+                return
+            requests = [self._signing(key, algorithm, one) for one in data]
+            for answers in self._unlocking.ask_all(requests):
+                left -= {answered.place for answered in answers}
+                yield [self._outcome(key, algorithm, answered) for answered in answers]
+        except StoreError as fault:
+            yield [Outcome(place, b"", fault) for place in sorted(left)]
 
     def generate(self, wanted: NewKey) -> StoredKey:
         """See ``hsm_agent.stores.store.Store``."""
@@ -129,6 +141,30 @@ class TokenStore:
         """See ``hsm_agent.stores.store.Store``."""
         self._pipeline.close()
 
+    def _signing(self, key: TokenKey, algorithm: str, data: bytes) -> Request:
+        wanted = operation(algorithm, key.stored.key_type, data, self._offered)
+        return {
+            "do": "sign",
+            "label": key.label,
+            "id": key.key_id,
+            "mechanism": wanted.mechanism,
+            "parameter": wanted.parameter,
+            "octets": wanted.octets,
+        }
+
+    def _outcome(self, key: TokenKey, algorithm: str, answered: Answered) -> Outcome:
+        fault = answered.fault
+        if fault is None:
+            raw = octets(answered.answer, "signature")
+            try:
+                signature = x509_signature(algorithm, key.stored.key_type, raw)
+                return Outcome(answered.place, signature)
+            except TokenFault as odd:
+                fault = odd
+        if isinstance(fault, UnknownKey):
+            self._forget_keys()
+        return Outcome(answered.place, b"", fault)
+
     def _known(self, label: str) -> TokenKey:
         """Return a key of the last listing, or else of a new one."""
         with self._lock:
@@ -153,10 +189,13 @@ class TokenStore:
         try:
             return self._unlocking.ask(request, with_pin=with_pin)
         except UnknownKey:
-            # Somebody else changed the token: what was listed of it is no longer so.
-            with self._lock:
-                self._keys = {}
+            self._forget_keys()
             raise
+
+    def _forget_keys(self) -> None:
+        """Somebody else changed the token: what was listed of it is no longer so."""
+        with self._lock:
+            self._keys = {}
 
     def _changed(self, request: Request) -> None:
         self._unlocking.ask(request, self._settings.generate_timeout)

@@ -1,7 +1,7 @@
 """Asks the worker, and brings the PIN where it wants one: each PIN that is wrong once only."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from hsm_agent.stores.pkcs11.pins import PinSource, RefusedPins
 from hsm_agent.stores.pkcs11.pipe import flag, number, text
@@ -18,6 +18,7 @@ from hsm_agent.stores.pkcs11.refused import (
     UNKNOWN_KEY,
     UNSUPPORTED,
 )
+from hsm_agent.stores.pkcs11.waiting import Answered
 from hsm_agent.stores.store import (
     KeyExists,
     PinLocked,
@@ -67,13 +68,44 @@ class Unlocking:
         Raises:
             StoreError: it was not done.
         """
+        return self._until_done(request, limit or self._limit, with_pin=with_pin)
+
+    def ask_all(self, requests: Sequence[Mapping[str, Value]]) -> Iterator[Sequence[Answered]]:
+        """Yield the answers to requests as they come, as `ask` would give each of them.
+
+        Raises:
+            StoreError: those that were not yielded were not done.
+        """
+        for answers in self._pipeline.ask_all(requests, self._limit):
+            yield [
+                one if not text(one.answer, "error") else self._again(one, requests[one.place])
+                for one in answers
+            ]
+
+    def _again(self, first: Answered, request: Mapping[str, Value]) -> Answered:
+        try:
+            return Answered(first.place, self._until_done(request, self._limit, first.answer))
+        except StoreError as fault:
+            return Answered(first.place, {}, fault)
+
+    def _until_done(
+        self,
+        request: Mapping[str, Value],
+        limit: float,
+        first: Mapping[str, Value] | None = None,
+        *,
+        with_pin: bool = False,
+    ) -> Mapping[str, Value]:
+        """Ask until there is an answer that no cure is known for; ``first`` came already."""
         lost = tried = False
         for _ in range(_MOST_ROUNDS):
-            if with_pin:
+            if first is not None:
+                answer, first = first, None
+            elif with_pin:
                 with self._lock:
-                    answer = self._with_pin(request, limit or self._limit)
+                    answer = self._with_pin(request, limit)
             else:
-                answer = self._pipeline.ask(request, limit or self._limit, once=tried)
+                answer = self._pipeline.ask(request, limit, once=tried)
             tried = tried or flag(answer, "tried")
             code = text(answer, "error")
             if not code:

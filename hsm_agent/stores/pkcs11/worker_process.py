@@ -76,6 +76,10 @@ class WorkerProcess:
             return None
 
 
+Start = Callable[[int], WorkerProcess]
+"""Starts a worker; the number counts them."""
+
+
 def _started(descriptor: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the interpreter on our own code, also where that is not installed."""
     home = str(Path(hsm_agent.__file__).parent.parent)
