@@ -55,6 +55,7 @@ def test_a_hierarchy_on_a_token_signs_all_that_a_pki_needs(house, host, judge, k
     assert judge.trusts(house.pem(root), house.pem(sub), options=asked)
 
 
+@pytest.mark.usefixtures("host")
 @pytest.mark.parametrize("key_type", KEY_TYPES)
 def test_a_key_on_a_token_asks_another_ca_for_its_certificate(house, judge, outside, key_type):
     """The request proves the key, and what comes back is under the other root."""

@@ -15,6 +15,7 @@ from pikaserver.api.errors import (
 from pikaserver.api.signing import KeyDescription, KeyReference, KeyRole, Signer
 from pikaserver_agents.asker import Asker
 from pikaserver_agents.authority_uses import AuthorityUses
+from pikaserver_agents.chains import verifiable
 from pikaserver_agents.directory import Directory
 from pikaserver_agents.dispatch import Dispatcher, Wanted
 from pikaserver_agents.inventory import Inventories
@@ -186,7 +187,7 @@ class AgentBackend:
         answer = self.asker.ask(
             agent,
             lambda request_id, expires: PutCertificate(
-                request_id, spki_hash, tuple(certificates), expires
+                request_id, spki_hash, verifiable(certificates), expires
             ),
             PUT_SECONDS,
         )

@@ -7,6 +7,7 @@ from time import monotonic
 from hsm_agent.wire.messages import Done, Key, PutCertificate, Refused
 from pikaserver.api.errors import KeyUnavailable
 from pikaserver_agents.authority_uses import AuthorityUses
+from pikaserver_agents.chains import verifiable
 from pikaserver_agents.journals import Ask
 from pikaserver_agents.line import Line
 from pikaserver_agents.moments import NowMs
@@ -87,4 +88,5 @@ def put_request(
     request_id: bytes, spki_hash: bytes, certificates: Sequence[bytes], now: int
 ) -> PutCertificate:
     """Return the request to keep these certificates beside a key."""
-    return PutCertificate(request_id, spki_hash, tuple(certificates), now + PUT_SECONDS * 1000)
+    expires = now + PUT_SECONDS * 1000
+    return PutCertificate(request_id, spki_hash, verifiable(certificates), expires)

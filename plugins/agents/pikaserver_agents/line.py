@@ -2,14 +2,13 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from time import monotonic
 from typing import TypeAlias
 
-from hsm_agent.wire.codec import to_map
-from hsm_agent.wire.encoding import encode
+from hsm_agent.wire.codec import encoded
 from hsm_agent.wire.errors import WireError
 from hsm_agent.wire.frames import Frame, receive_octets, with_length
 from hsm_agent.wire.messages import (
@@ -78,7 +77,7 @@ class LineEvents:
 
 def request_hash(request: Request) -> bytes:
     """Return the hash by which an answer says what it answers."""
-    return sha256(encode(to_map(request)))
+    return sha256(encoded(request))
 
 
 class Line:
@@ -102,6 +101,7 @@ class Line:
         self._session = session
         self._outbox = Outbox(lambda: len(self._asked) >= CROWD)
         self._lock = threading.Lock()
+        self._sending = threading.Lock()
         self._asked: dict[bytes, tuple[bytes, Inbox]] = {}
         self._relayed: dict[bytes, TakeRelayed] = {}
         self._closed = False
@@ -125,13 +125,32 @@ class Line:
     def ask(self, request: Request) -> Inbox:
         """Send a request; its outcome arrives in the inbox that is returned."""
         inbox: Inbox = SimpleQueue()
+        known = False
         with self._lock:
             if not self._closed:
                 self._asked[request.id] = (request_hash(request), inbox)
-                self._outbox.put(request)
-                return inbox
-        inbox.put(Lost(self.why))
+                known = True
+        if known:
+            self._send_soon(request)
+        else:
+            inbox.put(Lost(self.why))
         return inbox
+
+    def _send_soon(self, request: Request) -> None:
+        """Send a request without waking anybody, if nothing else is to be sent now."""
+        if self._outbox.is_idle() and self._sending.acquire(blocking=False):
+            try:
+                self._send([request])
+            finally:
+                self._sending.release()
+        else:
+            self._outbox.put(request)
+
+    def _send(self, batch: Sequence[Message]) -> None:
+        try:
+            self._stream.send(with_length(self._session.seal(batch).octets()))
+        except (LineBroken, WireError) as error:
+            self.cut(str(error))
 
     def forget(self, request_id: bytes) -> None:
         """Let an answer that comes after all be ignored."""
@@ -202,19 +221,21 @@ class Line:
     def _take_frame(self, events: LineEvents) -> None:
         self._stream.until = monotonic() + FRAME_SECONDS
         frame = Frame.of(receive_octets(self._stream.receive))
+        newest: Mark | None = None
         for message in self._session.open(frame).messages:
             if isinstance(message, Answer):
                 self._answer(message)
-                events.mark(message.journal)
+                if newest is None or message.journal.index > newest.index:
+                    newest = message.journal
             else:
                 self._take(message, events)
+        if newest is not None:
+            events.mark(newest)
 
     def _write(self) -> None:
-        try:
-            while batch := self._outbox.next_batch():
-                self._stream.send(with_length(self._session.seal(batch).octets()))
-        except (LineBroken, WireError) as error:
-            self.cut(str(error))
+        while batch := self._outbox.next_batch():
+            with self._sending:
+                self._send(batch)
 
     def _take(self, message: Message, events: LineEvents) -> None:
         match message:

@@ -64,6 +64,11 @@ class AgentListener:
         """What runs, while it does."""
         return self._works
 
+    @property
+    def port(self) -> int:
+        """See ``pikaserver.api.web.PortHolder``."""
+        return self._works.door.port if self._works is not None else 0
+
     def start(self) -> None:
         """See the protocol.
 

@@ -11,6 +11,8 @@ FULL_FRAME = 1024 * 1024
 """Octets after which the next message has to wait for the next frame."""
 LINGER_SECONDS = 0.002
 """How long the first message waits for others while many are on their way."""
+ENOUGH = 8
+"""So many messages do not wait for more."""
 
 
 class Outbox:
@@ -35,6 +37,10 @@ class Outbox:
                 self._waiting.extend(messages)
                 self._changed.notify()
 
+    def is_idle(self) -> bool:
+        """Tell whether a message that is sent beside this one overtakes nothing, nor a crowd."""
+        return not (self._waiting or self._closed or self._crowded())
+
     def close(self) -> None:
         """Send what waits, and nothing after that."""
         with self._changed:
@@ -46,7 +52,7 @@ class Outbox:
         """Wait for messages and return as many as one frame takes; none at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting)
-            if self._crowded() and not self._closed:
+            if len(self._waiting) < ENOUGH and not self._closed and self._crowded():
                 # What is put meanwhile wakes nobody.
                 self._ended.wait(LINGER_SECONDS)
             batch: list[Message] = []

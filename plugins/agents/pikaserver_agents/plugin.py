@@ -4,11 +4,13 @@ import click
 from pydantic import BaseModel
 
 from pikaserver.api.hooks import hookimpl
+from pikaserver.api.key_inventories import KeyInventory
 from pikaserver.api.operations import HealthCheck, Metric
 from pikaserver.api.server import Server
 from pikaserver.api.signing import SignerBackend
 from pikaserver.api.storage import Migrations
 from pikaserver.api.web import Listener
+from pikaserver_agents.channel_keys import ChannelKeys
 from pikaserver_agents.commands.group import agent
 from pikaserver_agents.office import office_of
 from pikaserver_agents.settings import AgentSettings
@@ -56,3 +58,9 @@ def register_health_checks(server: Server) -> list[HealthCheck]:
 def register_metrics(server: Server) -> list[Metric]:
     """Count what agents do."""
     return Watch(office_of(server)).metrics()
+
+
+@hookimpl
+def register_key_inventories(server: Server) -> list[KeyInventory]:
+    """Tell of the keys of the channel."""
+    return [ChannelKeys(office_of(server))]
