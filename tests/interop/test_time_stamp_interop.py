@@ -20,6 +20,7 @@ from pikaserver.testing.openssl import require_ml_dsa_openssl
 from pikaserver.testing.requirements import require_program
 from tests.interop.portable_executable import portable_executable
 from tests.interop.time_stamping import PASSPHRASE, UNITS, call, stamping_site
+from tests.openssl.bouncycastle import require_bouncycastle
 
 HASHES = ("sha256", "sha384", "sha512", "sha3-256")
 CLASSIC = ["", *(unit for unit in UNITS if unit != "pq")]
@@ -98,7 +99,7 @@ def test_openssl_shows_why_there_is_none(site, openssl):
 
 
 def test_a_stamp_by_ml_dsa_verifies_as_cms(site):
-    """OpenSSL's ts -verify has no ML-DSA yet, its cms -verify has (RFC 9882)."""
+    """OpenSSL's ts -verify has no ML-DSA yet, its cms -verify has (RFC 9882), and BouncyCastle."""
     openssl = require_ml_dsa_openssl()
     _, reply = asked(site, openssl, "pq", "-sha512", "-cert")
     token, info = site.folder / "token.der", site.folder / "info.der"
@@ -110,6 +111,8 @@ def test_a_stamp_by_ml_dsa_verifies_as_cms(site):
     )
 
     assert "successful" in told
+    job = f"stamp:{reply.name}"
+    assert f"good {job}\n" == require_bouncycastle()(reply.parent, job)
     assert hashlib.sha512(b"what is stamped").digest() in info.read_bytes()
 
 
