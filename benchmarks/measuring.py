@@ -89,6 +89,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started and not collected."""
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for one in found for child in one.read_text(encoding="ascii").split()]
+
+
 def memory_mib(pid: int) -> float:
     """Return the resident memory of a process."""
     return _status_mib(pid, "VmRSS:")
