@@ -10,10 +10,12 @@ from pikaserver.settings.loading import check_host, check_plugins
 from pikaserver.settings.model import HostSettings, LimitSettings, ListenerSettings, TlsSettings
 from pikaserver.settings.origin import effective_values
 from pikaserver.settings.sources import Kind, Layer, Origin, merge, nested
+from pikaserver_acme.settings import AcmeSettings
 from pikaserver_agents.settings import AgentSettings
 from pikaserver_crl.plugin import CrlSettings
 from pikaserver_est.plugin import EstSettings
 from pikaserver_ocsp.settings import OcspSettings
+from pikaserver_openssl.settings import OpensslSettings
 from pikaserver_publish.settings import PublishSettings
 from pikaserver_scep.settings import ScepSettings
 from pikaserver_tsa.settings import TsaSettings
@@ -24,18 +26,20 @@ OF_AGENTS = {"hsm-agent.toml", "agent-policy.toml"}
 FILES = sorted(file for file in CONFIG.glob("*.toml") if file.name not in OF_AGENTS)
 PRODUCTION = (CONFIG / "production.toml").read_text(encoding="utf-8")
 PLUGINS = {
+    "acme": AcmeSettings,
     "agents": AgentSettings,
     "crl": CrlSettings,
     "est": EstSettings,
     "ocsp": OcspSettings,
     "publish": PublishSettings,
     "scep": ScepSettings,
+    "openssl": OpensslSettings,
     "tsa": TsaSettings,
 }
 ENABLED = {*PLUGINS, "renewal"} - {"publish"}
 """What is of use before anybody has named a target; "renewal" has no settings."""
-SERVICES = (ENABLED - {"agents"}) | {"ndes", "profiles"}
-"""What listeners serve: some plugins have further services, agents have a socket of their own."""
+SERVICES = (ENABLED - {"agents", "openssl"}) | {"ndes", "profiles"}
+"""What listeners serve: some plugins have further services, agents a socket of their own."""
 COMMENTED_KEY = re.compile(r"^# ([a-z][a-z-]* = .+)$", re.MULTILINE)
 
 
@@ -105,7 +109,7 @@ def test_the_defaults_that_are_shown_are_the_defaults():
     del shown["database", "url"]  # it follows the data folder
 
     assert {key: defaults[key] for key in shown} == shown
-    sections = {"limits", "logs", "keys", "server", "plugins", "publishing"}
+    sections = {"audit", "limits", "logs", "keys", "server", "plugins", "publishing"}
     assert sections == {key[0] for key in shown}
 
 
