@@ -9,10 +9,12 @@ import pytest
 
 from pikaserver.cli import exit_codes
 from pikaserver.settings import model
+from pikaserver_acme.settings import AcmeSettings
 from pikaserver_agents.settings import AgentSettings
 from pikaserver_crl.plugin import CrlSettings
 from pikaserver_est.plugin import EstSettings
 from pikaserver_ocsp.settings import OcspSettings
+from pikaserver_openssl.settings import OpensslSettings
 from pikaserver_publish.settings import PublishSettings
 from pikaserver_scep.settings import ScepSettings
 from pikaserver_tsa.settings import TsaSettings
@@ -28,15 +30,18 @@ SECTIONS = {
     "[listeners.<name>]": model.ListenerSettings,
     "[limits]": model.LimitSettings,
     "[publishing]": model.PublishingSettings,
+    "[audit]": model.AuditSettings,
     "[logs]": model.LogSettings,
 }
 PLUGINS = {
+    "acme": AcmeSettings,
     "agents": AgentSettings,
     "crl": CrlSettings,
     "est": EstSettings,
     "ocsp": OcspSettings,
     "publish": PublishSettings,
     "scep": ScepSettings,
+    "openssl": OpensslSettings,
     "tsa": TsaSettings,
 }
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
