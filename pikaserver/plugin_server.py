@@ -148,6 +148,10 @@ class PluginServer:
         """See the protocol."""
         return self._whole.base_url(service)
 
+    def local_urls(self, service: str) -> Sequence[str]:
+        """See the protocol."""
+        return self._whole.local_urls(service)
+
     def own_ports(self) -> frozenset[int]:
         """See the protocol."""
         return self._whole.own_ports()

@@ -46,7 +46,7 @@ from pikaserver.authority.templates.directory import TemplateDirectory
 from pikaserver.authority.urls import AuthorityUrls
 from pikaserver.plugin_manager import Plugins
 from pikaserver.plugin_server import PluginServer
-from pikaserver.settings.addresses import base_url, ports
+from pikaserver.settings.addresses import base_url, local_urls, ports
 from pikaserver.settings.model import HostSettings
 from pikaserver.signing.generated_keys import SoftwareKeyGenerator
 from pikaserver.storage.certificates import CertificateStore
@@ -248,6 +248,10 @@ class PkiServer:
     def base_url(self, service: str) -> str | None:
         """See the protocol."""
         return base_url(self.host, service)
+
+    def local_urls(self, service: str) -> Sequence[str]:
+        """See the protocol."""
+        return local_urls(self.host, service)
 
     def own_ports(self) -> frozenset[int]:
         """See the protocol: those of the settings, and those that are bound in this process."""

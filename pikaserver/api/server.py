@@ -159,6 +159,14 @@ class Server(Protocol):
         """Return where clients reach a service: ``http://pki.example:8080``; ``None``: nowhere."""
         ...
 
+    def local_urls(self, service: str) -> Sequence[str]:
+        """Return under which further addresses programs on this machine reach a service.
+
+        A listener on loopback is met as ``https://localhost:8443`` and by its address, whatever
+        the server's name is; its certificate has both.
+        """
+        ...
+
     def own_ports(self) -> frozenset[int]:
         """Return the TCP ports on which this server listens: no URL of others leads there."""
         ...

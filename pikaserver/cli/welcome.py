@@ -32,6 +32,13 @@ def welcome(running: RunningServer, data: Path) -> list[str]:
     if "est" in server.plugins.names:
         lines += ["", "Give a device a code, then let it enrol:"]
         lines += [f"  pikaserver code create --template device --data {data}"]
+    reached = [*server.local_urls("acme"), server.base_url("acme")]
+    if "acme" in server.plugins.names and reached[0] is not None:
+        lines += [
+            "",
+            "Let certbot, lego or another ACME client prove a name and get its certificate:",
+        ]
+        lines += [f"  {reached[0]}/acme/web/directory"]
     lines += ["", "A certificate right now, without any protocol:"]
     files = f"--key-out www.key --out www.pem --data {data}"
     lines += [f"  pikaserver cert issue --template web --dns www.example.test {files}"]

@@ -1,5 +1,7 @@
 """Where a server can be reached, as its settings say."""
 
+import ipaddress
+
 from pikaserver.settings.model import HostSettings
 
 
@@ -21,6 +23,26 @@ def base_url(host: HostSettings, service: str) -> str | None:
     name = host.server.hostname or address
     shown = f"[{name}]" if ":" in name else name
     return f"{scheme}://{shown}" if port == usual else f"{scheme}://{shown}:{port}"
+
+
+def local_urls(host: HostSettings, service: str) -> list[str]:
+    """Return how programs on this machine reach a service that listens on loopback over TLS."""
+    found = []
+    for listener in host.listeners.values():
+        if service in listener.serve and listener.tls is not None and listener.unix_path is None:
+            address, port = listener.address
+            if is_loopback(address):
+                shown = f"[{address}]" if ":" in address else address
+                found += [f"https://localhost:{port}", f"https://{shown}:{port}"]
+    return found
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an address, not a name, is one of this machine for itself."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def ports(host: HostSettings) -> set[int]:

@@ -112,6 +112,10 @@ class FakeServer:
         """See ``pikaserver.api.server.Server``."""
         return f"https://{service}.pki.example"
 
+    def local_urls(self, service: str) -> Sequence[str]:
+        """See ``pikaserver.api.server.Server``; nothing listens."""
+        return ()
+
     def own_ports(self) -> frozenset[int]:
         """See ``pikaserver.api.server.Server``; a test may say which."""
         return self.ports

@@ -79,7 +79,8 @@ class Door:
     def _origins(self) -> tuple[str, ...]:
         """Where clients reach us: what a URL in a request may begin with."""
         base = self._server.base_url(SERVICE)
-        known = (origin_of(base) if base else None, *self._further)
+        local = map(origin_of, self._server.local_urls(SERVICE))
+        known = (origin_of(base) if base else None, *self._further, *local)
         return tuple(dict.fromkeys(one for one in known if one is not None))
 
     def default_places(self, policy: str) -> Places:
