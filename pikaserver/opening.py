@@ -13,7 +13,7 @@ from pikaserver.plugin_discovery import installed
 from pikaserver.secrecy import forbid_core_dumps
 from pikaserver.server import Ground, PkiServer
 from pikaserver.settings.loading import FILE_NAME, Settings
-from pikaserver.signing.sealed_secrets import SealedSecrets
+from pikaserver.signing.sealed_secrets import SealedSecrets, key_realm
 from pikaserver.storage.database import EmbeddedOrServer, open_database
 from pikaserver.storage.migrations.branches import are_current
 from pikaserver.storage.migrations.environment import upgrade
@@ -50,6 +50,7 @@ def open_server(
             clock=clock,
             entropy=entropy,
             secrets=SealedSecrets(kek, entropy),
+            key_secrets=lambda scheme: SealedSecrets(kek, entropy, key_realm(scheme)),
         )
         yield PkiServer(ground)
     finally:

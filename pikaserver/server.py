@@ -1,6 +1,6 @@
 """The composition root: builds everything in order and hands plugins their `Server`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -12,7 +12,7 @@ from pikaserver.api.errors import ConfigurationError
 from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester
 from pikaserver.api.operations import Clock, Entropy, Event, Secrets
 from pikaserver.api.server import Settings as PluginSettings
-from pikaserver.api.signing import SignerBackend
+from pikaserver.api.signing import KeySealer
 from pikaserver.api.web import Authenticator
 from pikaserver.authority.audit import AuditTrail
 from pikaserver.authority.authorities import AuthorityDirectory
@@ -68,6 +68,8 @@ class Ground:
     clock: Clock
     entropy: Entropy
     secrets: Secrets
+    key_secrets: Callable[[str], Secrets]
+    """By the scheme of a backend, what seals its keys."""
 
 
 class PkiServer:
@@ -104,7 +106,7 @@ class PkiServer:
         self._plugin_settings = ground.plugin_settings
         plugins = ground.plugins
         self.for_plugins = PluginServer(self)
-        self.signers = _backends(plugins.signer_backends(self.for_plugins))
+        self.signers = _backends(ground, self.for_plugins)
         self.lints = [*built_in_lints(clock), *items(plugins.lints(self.for_plugins))]
         self.issuance = self._issuance()
         self.crls, self.foreign_crls = self._crls()
@@ -288,5 +290,9 @@ def items(offers: list[tuple[str, Item]]) -> list[Item]:
     return [item for _, item in offers]
 
 
-def _backends(offers: list[tuple[str, SignerBackend]]) -> SignerRegistry:
-    return SignerRegistry({backend.scheme: backend for _, backend in offers})
+def _backends(ground: Ground, server: PluginServer) -> SignerRegistry:
+    backends = items(ground.plugins.signer_backends(server))
+    for backend in backends:
+        if isinstance(backend, KeySealer):
+            backend.seal_with(ground.key_secrets(backend.scheme))
+    return SignerRegistry({backend.scheme: backend for backend in backends})

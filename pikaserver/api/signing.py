@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from pikaserver.api.errors import ConfigurationError
+from pikaserver.api.operations import Secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,18 @@ class KeyRemover(Protocol):
 
     def remove_key(self, reference: KeyReference) -> None:
         """Destroy a key for good."""
+        ...
+
+
+@runtime_checkable
+class KeySealer(Protocol):
+    """A backend that stores its keys sealed."""
+
+    def seal_with(self, secrets: Secrets) -> None:
+        """Take what seals and opens its keys; it comes once, before any key is asked for.
+
+        ``Server.secrets`` is every plugin's and would open them for all; this is the scheme's.
+        """
         ...
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from pikaserver.api.signing import KeyReference
+from pikaserver.signing.sealed_secrets import SealedSecrets, key_realm
+from pikaserver.signing.sealing import KEY_OCTETS, FileKey
 from pikaserver.testing.fake_server import FakeServer
 from pikaserver.testing.openssl import require_ml_dsa_openssl
 from pikaserver.testing.requirements import missing
@@ -84,14 +86,24 @@ class House:
         with self.server.database.transaction() as connection:
             metadata.create_all(connection)
         self.room = EngineRoom(self.server)
-        self.backend = OpensslBackend(self.server, self.room)
+        self.key_secrets = SealedSecrets(
+            FileKey(self.server.entropy(KEY_OCTETS), self.server.entropy),
+            self.server.entropy,
+            key_realm("openssl"),
+        )
+        self.backend = self._backend(self.room)
 
     def again(self, engine=None):
         """Return what a second process has: the same keys, nothing opened, any engine."""
         room = EngineRoom(self.server)
         if engine is not None:
             room.engine = lambda: engine
-        return OpensslBackend(self.server, room)
+        return self._backend(room)
+
+    def _backend(self, room):
+        made = OpensslBackend(self.server, room)
+        made.seal_with(self.key_secrets)
+        return made
 
 
 @pytest.fixture

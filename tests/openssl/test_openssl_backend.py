@@ -19,9 +19,12 @@ from pikaserver.api.signing import KeyDescription, MuSigner
 from pikaserver.asn1 import der, ml_dsa, private_key_forms
 from pikaserver.asn1.algorithms import KEY_TYPES, default_algorithm, key_type
 from pikaserver.asn1.csr import read_csr, verify_possession
+from pikaserver.signing.sealed_secrets import SealedSecrets, key_realm
+from pikaserver.signing.sealing import KEY_OCTETS, FileKey
 from pikaserver.signing.sign import sign_pieces, sign_tbs
 from pikaserver.signing.software import new_private_key
 from pikaserver_openssl import keys, storage
+from pikaserver_openssl.backend import OpensslBackend, _purpose
 from pikaserver_openssl.engine import EngineFault, Way
 from pikaserver_openssl.plugin import (
     register_health_checks,
@@ -303,7 +306,7 @@ def test_without_an_engine_keys_are_listed_and_the_rest_says_why(make_house, opt
         row = storage.get_key(connection, "one")
     with house.server.database.transaction() as connection:
         storage.add_key(connection, row)
-    house.server.secrets = good.server.secrets
+    house.backend.seal_with(good.key_secrets)
 
     assert [spki] == [one.public_key for one in house.backend.keys()]
     assert house.backend.export_key(key())
@@ -339,6 +342,26 @@ def test_the_start_stops_where_a_stored_key_has_lost_its_provider(make_house):
     assert HealthState.DEGRADED == house.room.health().state
     with pytest.raises(RequestRejected, match=r"OpenSSL 3\.5 has them"):
         house.backend.generate(key("two"), "slh-dsa-sha2-128s", exportable=False)
+
+
+def test_another_plugin_opens_no_key(house):
+    """It may read the table and knows the purpose; `Server.secrets` and other schemes fail."""
+    entropy = house.server.entropy
+    kek = FileKey(entropy(KEY_OCTETS), entropy)
+    house.backend.seal_with(SealedSecrets(kek, entropy, key_realm("openssl")))
+    house.backend.generate(key(), "ml-dsa-44", exportable=False)
+    with house.server.database.reading() as connection:
+        row = storage.get_key(connection, "one")
+
+    for secrets in (SealedSecrets(kek, entropy), SealedSecrets(kek, entropy, key_realm("other"))):
+        with pytest.raises(KeyUnavailable):
+            secrets.open(_purpose(row.name, row.public_key), row.sealed_key)
+
+
+def test_a_backend_waits_for_what_opens_its_keys(house):
+    """Nothing is sealed by what every plugin has."""
+    with pytest.raises(KeyUnavailable, match="before the server is there"):
+        OpensslBackend(house.server, house.room).generate(key(), "ml-dsa-44", exportable=False)
 
 
 def test_the_plugin_offers_its_parts(make_house, options):

@@ -15,6 +15,7 @@ from pikaserver.api.errors import (
     RequestRejected,
     SignatureFaulty,
 )
+from pikaserver.api.operations import Secrets
 from pikaserver.api.server import Server
 from pikaserver.api.signing import KeyDescription, KeyReference, Signer
 from pikaserver.asn1.algorithms import (
@@ -70,9 +71,14 @@ class OpensslBackend:
     def __init__(self, server: Server, room: EngineRoom) -> None:
         self._server = server
         self._room = room
+        self._secrets: Secrets | None = None
         self._opened: dict[str, OpenedKey] = {}
         self._signers: dict[tuple[str, str], Signer] = {}
         self._lock = Lock()
+
+    def seal_with(self, secrets: Secrets) -> None:
+        """See ``pikaserver.api.signing.KeySealer``."""
+        self._secrets = secrets
 
     @property
     def scheme(self) -> str:
@@ -187,7 +193,7 @@ class OpensslBackend:
             name=reference.name,
             key_type=key_type(key.public_key),
             public_key=key.public_key,
-            sealed_key=self._server.secrets.seal(_purpose(reference.name, key.public_key), small),
+            sealed_key=self._sealing.seal(_purpose(reference.name, key.public_key), small),
             exportable=exportable,
             created_at=int(self._server.clock().timestamp()),
         )
@@ -200,7 +206,13 @@ class OpensslBackend:
             return storage.get_key(connection, reference.name)
 
     def _unsealed(self, row: KeyRow) -> bytes:
-        return self._server.secrets.open(_purpose(row.name, row.public_key), row.sealed_key)
+        return self._sealing.open(_purpose(row.name, row.public_key), row.sealed_key)
+
+    @property
+    def _sealing(self) -> Secrets:
+        if self._secrets is None:
+            raise KeyUnavailable("keys of openssl: cannot be opened before the server is there")
+        return self._secrets
 
     def _check_secret(self) -> None:
         """Open a stored key first, so that all are always sealed by one secret."""
