@@ -11,6 +11,7 @@ from hsm_agent.wire.errors import WireError
 from hsm_agent.wire.frames import SIGNATURE_LABEL
 from hsm_agent.wire.messages import Enrolled
 from pikaserver.api.errors import Conflict, NotFound, RequestRejected
+from pikaserver.testing.damage import altered
 from pikaserver.testing.fake_agent import Dismissed, FakeAgent
 from pikaserver.testing.fake_agent_line import FakeIdentity, FakeLine, LineEnded
 from pikaserver.testing.patience import until
@@ -140,7 +141,7 @@ def test_an_agent_of_another_version_is_refused(site, newcomer):
 def test_a_certificate_that_is_not_the_agents_own_is_refused(site, newcomer):
     """It is signed by the key that it carries, and it holds now."""
     other = FakeIdentity.make("vault-a", site.server.clock)
-    signed = other.certificate[:-1] + bytes([other.certificate[-1] ^ 1])
+    signed = altered(other.certificate)
     other.remove()
     newcomer.enrollment = lambda token: replace(
         FakeAgent.enrollment(newcomer, token), certificate=signed

@@ -25,6 +25,7 @@ from hsm_agent.wire.messages import (
     Welcome,
 )
 from hsm_agent.wire.session import FRAME_LIFE, seal
+from pikaserver.testing.damage import altered
 from pikaserver.testing.fake_agent import FakeAgent
 from pikaserver.testing.fake_agent_line import FakeLine, LineEnded
 from pikaserver.testing.patience import until
@@ -73,7 +74,7 @@ def test_an_altered_frame_ends_the_line(site, line):
     """One bit of the payload, and the signature does not hold."""
     frame = line.seal(PONG)
 
-    line.send_frame(replace(frame, payload=frame.payload[:-1] + bytes([frame.payload[-1] ^ 1])))
+    line.send_frame(replace(frame, payload=altered(frame.payload)))
 
     (goodbye,) = ends(site, line)
     assert b"signature" in goodbye.why

@@ -24,6 +24,7 @@ from pikaserver.api.errors import (
 from pikaserver.api.operations import Alarm
 from pikaserver.api.signing import KeyReference
 from pikaserver.asn1.algorithms import verify
+from pikaserver.testing.damage import altered
 from pikaserver.testing.fake_agent import FakeAgent
 from pikaserver.testing.fake_agent_lies import flipped
 from pikaserver_agents.storage.agents import AgentState
@@ -268,7 +269,7 @@ def test_a_registration_belongs_to_its_code(site):
     ((_, frame),) = file.frames
 
     register = site.office.bundles.register
-    forged = replace(file, frames=((b"", frame[:-1] + bytes([frame[-1] ^ 1])),)).octets()
+    forged = replace(file, frames=((b"", altered(frame)),)).octets()
     both = replace(file, frames=file.frames * 2).octets()
     line = agent.registration(site.code("vault-o"))
 

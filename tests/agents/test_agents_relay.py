@@ -13,6 +13,7 @@ from hsm_agent.wire.messages import Relay, Sign
 from pikaserver.api.errors import KeyUnavailable, RequestRejected, SignatureFaulty, SignaturePending
 from pikaserver.api.signing import KeyReference
 from pikaserver.asn1.algorithms import verify
+from pikaserver.testing.damage import altered
 from pikaserver.testing.fake_agent_lies import flipped, silent
 from pikaserver.testing.patience import until
 from pikaserver_agents.storage import jobs
@@ -195,7 +196,7 @@ def test_a_frame_that_was_altered_on_the_way_is_refused(command, agent, certific
 
     def altering(connection, row):
         frame = Frame.of(row.frame)
-        octets = Frame(frame.payload[:-1] + b"\0", frame.signature).octets()
+        octets = Frame(altered(frame.payload), frame.signature).octets()
         original(connection, jobs.JobRow(row.id, row.agent, row.way, row.node, row.created_at,
                                          row.deadline, frame=octets))  # fmt: skip
 

@@ -40,6 +40,7 @@ from pikaserver.asn1.recipients import (
 )
 from pikaserver.signing.software_signers import make_decrypter
 from pikaserver.testing.clock import CountedEntropy
+from pikaserver.testing.damage import altered
 from pikaserver.testing.requirements import require_program
 
 CONTENT = der.sequence(der.octet_string(b"what is inside"), der.integer(4711))
@@ -197,7 +198,7 @@ def test_all_failures_look_alike(holder):
     public_key = holder.key.public_key()
     texts = set()
     hurt = [
-        replace(read, encrypted=read.encrypted[:-1] + bytes([read.encrypted[-1] ^ 1])),
+        replace(read, encrypted=altered(read.encrypted)),
         replace(read, encrypted=read.encrypted[:-16]),
         replace(read, iv=bytes(16)),
         replace(read, encrypted_key=bytes(256)),

@@ -17,6 +17,7 @@ from pikaserver.authority.decisions import DecisionTrace
 from pikaserver.authority.key_policy import curve_points
 from pikaserver.authority.key_policy.lists import built_in_key_list
 from pikaserver.authority.key_policy.policy import KeyPolicy
+from pikaserver.testing.damage import altered
 
 ALL = frozenset(KEY_TYPES)
 P25519 = 2**255 - 19
@@ -173,7 +174,7 @@ def test_points_must_be_on_their_curve_and_written_plainly(policy, curve):
         algorithm, der.bit_string(key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint))
     )
 
-    assert "not valid" in refusal(policy, good[:-1] + bytes([good[-1] ^ 1]))
+    assert "not valid" in refusal(policy, altered(good))
     assert "not valid" in refusal(policy, infinity)
     assert "usual encoding" in refusal(policy, compressed)
 

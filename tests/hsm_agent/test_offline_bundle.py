@@ -11,6 +11,7 @@ from hsm_agent.wire.bundles import ANSWERS, BUNDLE_LIFE, REQUESTS, Bundle, seal_
 from hsm_agent.wire.errors import WireError
 from hsm_agent.wire.messages import Inventory, JournalRead, Refused, Sign, Signed
 from hsm_agent.wire.session import seal
+from pikaserver.testing.damage import altered
 from tests.hsm_agent.authenticators import raw_public
 from tests.hsm_agent.relay_side import relay_side
 from tests.hsm_agent.service_side import WHY
@@ -78,7 +79,7 @@ def test_damage_to_a_frame_refuses_that_frame_and_says_so(side):
     read = [JournalRead(bytes([number]) * 16, 1, 1) for number in range(4)]
     whole = Bundle.of(bundle_of(side, *read), REQUESTS)
     frames = [frame for _, frame in whole.frames]
-    frames[1] = frames[1][:-1] + bytes([frames[1][-1] ^ 1])
+    frames[1] = altered(frames[1])
     frames[2] = frames[2][:40]
     stranger = raw_public(Ed25519PrivateKey.generate())
     pairs = [(side.frame_public, frame) for frame in frames]

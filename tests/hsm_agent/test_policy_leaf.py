@@ -9,6 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hsm_agent.policy.starter import starter
 from hsm_agent.policy.verdicts import Allowed, Denied
+from pikaserver.testing.damage import altered
 from tests.hsm_agent import made_structures as made
 from tests.hsm_agent.asked_agent import Agent
 from tests.hsm_agent.made_structures import DAY, NOW, leaf, rules
@@ -273,7 +274,7 @@ def test_keys_that_are_none_are_not_certified(agent, field):
     """A point off its curve, an even modulus, an exponent of one."""
     tbs = leaf()
     if field == "point":
-        broken = made.LEAF_SPKI[:-1] + bytes([made.LEAF_SPKI[-1] ^ 1])
+        broken = altered(made.LEAF_SPKI)
         tbs = tbs.replace(made.LEAF_SPKI, broken)
     else:
         public = rsa.generate_private_key(65537, 2048).public_key()
@@ -282,7 +283,7 @@ def test_keys_that_are_none_are_not_certified(agent, field):
             tbs = tbs.replace(b"\x02\x03\x01\x00\x01", b"\x02\x03\x01\x00\x02")
         else:
             modulus = public.public_numbers().n.to_bytes(256, "big")
-            tbs = tbs.replace(modulus, modulus[:-1] + bytes([modulus[-1] ^ 1]))
+            tbs = tbs.replace(modulus, altered(modulus))
 
     refused(agent, tbs, "none to certify")
 

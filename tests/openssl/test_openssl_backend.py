@@ -23,6 +23,7 @@ from pikaserver.signing.sealed_secrets import SealedSecrets, key_realm
 from pikaserver.signing.sealing import KEY_OCTETS, FileKey
 from pikaserver.signing.sign import sign_pieces, sign_tbs
 from pikaserver.signing.software import new_private_key
+from pikaserver.testing.damage import altered
 from pikaserver_openssl import keys, storage
 from pikaserver_openssl.backend import OpensslBackend, _purpose
 from pikaserver_openssl.engine import EngineFault, Way
@@ -190,7 +191,7 @@ def test_altered_rows_do_not_open(house):
     house.backend.generate(key(), "ed25519", exportable=False)
     with house.server.database.transaction() as connection:
         row = storage.get_key(connection, "one")
-        values = {"public_key": bytes(row.public_key[:-1]) + b"\0"}
+        values = {"public_key": altered(row.public_key)}
         connection.execute(storage.key.update().values(values))
 
     with pytest.raises(KeyUnavailable):

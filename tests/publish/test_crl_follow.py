@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pikaserver.asn1.pem import read_pem, write_pem
 from pikaserver.cli.main import run
 from pikaserver.testing.clock import CountedEntropy
+from pikaserver.testing.damage import altered
 from pikaserver.testing.throw_away import ThrowAwayAuthority
 from tests.publish.crls import make_crl, summary_of
 from tests.publish.programs import wait_for
@@ -190,7 +191,7 @@ def bad(house, crl):
     return {
         "older": crl(1),
         "stranger": crl(3, key=stranger),
-        "forged": crl(3)[:-1] + b"\0",
+        "forged": altered(crl(3)),
         "of tomorrow": crl(3, hours=1),
         "delta": crl(3, base_number=1),
         "cut off": crl(3)[:-20],

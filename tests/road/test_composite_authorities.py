@@ -21,6 +21,7 @@ from pikaserver.asn1.composite import DRAFT
 from pikaserver.asn1.csr import assemble_csr, read_csr, request_info
 from pikaserver.authority.templates.starters import starter
 from pikaserver.signing.composite_keys import new_composite_key
+from pikaserver.testing.damage import altered
 from pikaserver.testing.servers import make_server
 from pikaserver.testing.throw_away import distinguished_name
 
@@ -126,7 +127,7 @@ def test_a_path_below_such_a_key_holds():
         )
         octets = tbs(builder, KIND)
         made.append(assemble(octets, KIND, root.sign(octets)))
-    bent = made[1][:-1] + bytes([made[1][-1] ^ 1])
+    bent = altered(made[1])
     above, link, faulty = map(x509.load_der_x509_certificate, (*made, bent))
 
     assert is_signed_by(above, above)

@@ -21,6 +21,7 @@ from pikaserver.authority.key_challenges import GOOD_FOR
 from pikaserver.authority.templates.starters import starter
 from pikaserver.signing.ml_kem import answer, answer_here, ml_kem_public_key, new_ml_kem_key
 from pikaserver.storage import audit
+from pikaserver.testing.damage import altered
 from pikaserver.testing.throw_away import distinguished_name
 
 OPERATOR = Requester("cli:test", "operator")
@@ -148,7 +149,7 @@ def test_a_device_shows_the_certificate_that_states(server, holder, spki):
 def test_statements_that_do_not_count(server, holder, spki):
     """Another holder, a key that does not fit, none at all, a key that signs."""
     stated = holder.state(spki)
-    flipped = replace(stated, signature=stated.signature[:-1] + b"\0")
+    flipped = replace(stated, signature=altered(stated.signature))
     other = replace(holder, key=ec.generate_private_key(ec.SECP256R1()))
     own = holder.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
@@ -220,7 +221,7 @@ def test_answers_that_prove_nothing(server, spki, kem, clock):
     refused(server, wish(csr, answer=replace(good, proof=bytes(32))), "does not prove")
     refused(server, wish(other, answer=good), "for another request")
     refused(server, wish(csr, answer=replace(good, message=b"")), "does not speak of this")
-    for ticket in (b"", b"\0" * 200, good.ticket[:-1] + b"\0"):
+    for ticket in (b"", b"\0" * 200, altered(good.ticket)):
         refused(server, wish(csr, answer=replace(good, ticket=ticket)), "was not given here")
     with pytest.raises(MalformedRequest, match="another recipient"):
         answer(challenge, new_ml_kem_key("ml-kem-768"), csr.tbs)
