@@ -23,19 +23,15 @@ from tests.openssl.bouncycastle import require_bouncycastle
 CONTENT = b"what is signed"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAME = x509.Name.from_rfc4514_string("CN=Signer,O=Example")
-KINDS = (
-    "slh-dsa-sha2-128f",
-    "slh-dsa-sha2-128s",
-    "slh-dsa-sha2-192f",
-    "slh-dsa-sha2-256f",
-    "slh-dsa-shake-128f",
-    "slh-dsa-shake-192f",
-    "slh-dsa-shake-256f",
-    "ml-dsa-44",
-    "ml-dsa-65",
-    "ml-dsa-87",
-)
-THEIRS = ("ML-DSA-44", "ML-DSA-65", "ML-DSA-87", "SLH-DSA-SHA2-128F", "SLH-DSA-SHAKE-256F")
+SETS = [
+    f"{family}-{bits}{size}"
+    for family in ("sha2", "shake")
+    for bits in (128, 192, 256)
+    for size in "sf"
+]
+KINDS = [*(f"slh-dsa-{one}" for one in SETS), "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"]
+"""All parameter sets of FIPS 204 and FIPS 205."""
+THEIRS = [kind.upper() for kind in KINDS]
 """What BouncyCastle signs messages with, in its words."""
 
 
