@@ -205,7 +205,8 @@ def assemble_csr(tbs: bytes, algorithm: str, signature: bytes) -> bytes:
 
 def _split(octets: bytes) -> _Parts:
     outer = list(children(octets))
-    if [part.tag for part in outer] != [SEQUENCE, SEQUENCE, BIT_STRING]:
+    tags = [read_element(octets, 0).tag, *(part.tag for part in outer)]
+    if tags != [SEQUENCE, SEQUENCE, SEQUENCE, BIT_STRING]:
         raise MalformedRequest("not a PKCS#10 request")
     signature = octets[outer[2].start : outer[2].end]
     if signature[0] != 0:
