@@ -90,6 +90,9 @@ def read_crl(der: bytes) -> ReadCrl:
         raise MalformedRequest(f"a CRL of {len(der)} octets, of at most {LARGEST_CRL}")
     with refusing("CRL"):
         loaded = x509.load_der_x509_crl(der)
+        signature = list(children(der))[2]
+        if der[signature.start] != 0:
+            raise MalformedRequest("a signature of no whole number of octets")
         if loaded.next_update_utc is None:
             raise MalformedRequest("the CRL does not say when the next one comes")
         _refuse_critical(loaded)

@@ -99,7 +99,7 @@ def test_what_others_signed_is_no_checkpoint(signed):
 def test_a_rewritten_record_is_named_first(signed):
     """The walk along the chain comes before the checkpoint."""
     shell, out = signed
-    with sqlite3.connect(next(shell.data.glob("*.db*"))) as database:
+    with sqlite3.connect(shell.data / "pikaserver.db") as database:
         database.execute("UPDATE audit_record SET actor = 'nobody' WHERE sequence = 1")
 
     answer = shell.try_("audit", "verify", "--checkpoint", out, "-o", "json")

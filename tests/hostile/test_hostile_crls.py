@@ -15,6 +15,7 @@ from pikaserver.api.errors import Conflict, MalformedRequest, RequestRejected, S
 from pikaserver.asn1 import der
 from pikaserver.asn1.crl import entry
 from pikaserver.asn1.crl_reading import LARGEST_CRL, read_crl
+from pikaserver.asn1.elements import children
 from pikaserver.cli.main import run
 from pikaserver.storage.tables import audit_record, crl, crl_chunk
 from pikaserver.testing.servers import make_server
@@ -155,6 +156,17 @@ def test_a_crl_is_refused_wherever_it_is_cut_or_bent(offline, refused):
         refused(octets)
     for at in range(0, len(good), 3):
         refused(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+
+
+def test_a_signature_of_no_whole_number_of_octets_is_refused(offline, refused):
+    """Where its last bit is 0, it can be said to be spare: the same CRL in other octets."""
+    good = offline.crl(8)
+    while good[-1] & 1:
+        good = offline.crl(8)
+    signature = list(children(good))[2]
+    bent = good[: signature.start] + b"\x01" + good[signature.start + 1 :]
+
+    assert "a signature of no whole number of octets" in refused(bent)
 
 
 def test_mutated_crls_are_refused(offline, refused):
