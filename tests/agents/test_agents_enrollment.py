@@ -9,14 +9,13 @@ from hsm_agent.identity.enrollment import words_of
 from hsm_agent.wire.enrollment_code import EnrollmentCode
 from hsm_agent.wire.errors import WireError
 from hsm_agent.wire.frames import SIGNATURE_LABEL
-from hsm_agent.wire.messages import Enrolled
-from pikaserver.api.errors import Conflict, NotFound, RequestRejected
+from pikaserver.api.errors import Conflict, RequestRejected
 from pikaserver.testing.damage import altered
-from pikaserver.testing.fake_agent import Dismissed, FakeAgent
-from pikaserver.testing.fake_agent_line import FakeIdentity, FakeLine, LineEnded
+from pikaserver.testing.fake_agent import FakeAgent
+from pikaserver.testing.fake_agent_line import FakeIdentity, FakeLine
 from pikaserver.testing.patience import until
 from pikaserver_agents.storage.agents import AgentState
-from pikaserver_agents.storage.codes import Purpose
+from tests.agents.turning_away import state, turned_away
 
 
 @pytest.fixture
@@ -25,23 +24,6 @@ def newcomer(site):
     agent = FakeAgent("vault-a", clock=site.server.clock)
     site.agents.append(agent)
     return agent
-
-
-def state(site, name="vault-a"):
-    row = site.office.directory.refresh().agents.get(name)
-    return row and row.state
-
-
-def turned_away(site, agent, code, why):
-    """The agent is refused in words, which the audit trail has, and stays unknown."""
-    before = state(site, agent.name)
-    site.open_door()
-    with pytest.raises(Dismissed, match=why):
-        agent.enroll(code)
-    until(lambda: site.office.complaints.counts()["enrollment"])
-    told = site.server.audit.lines
-    until(lambda: any("enrollment" == fields.get("reason") for *_, fields in told))
-    assert before == state(site, agent.name)
 
 
 def test_an_agent_enrols_with_a_code_and_connects(site, newcomer):
@@ -226,89 +208,3 @@ def test_an_approval_lets_an_agent_in_once(site, newcomer):
     assert AgentState.ENROLLED == state(site)
     with pytest.raises(Conflict, match="is enrolled"):
         site.office.deeds.approve("vault-a", "cli:tester")
-
-
-def test_an_agent_changes_its_keys_over_its_own_line(site):
-    """The old ones count until the new ones are used; nothing has to be carried."""
-    agent = site.agent("vault-a", "issuing")
-    old, new = agent.identity, FakeIdentity.make("vault-a", site.server.clock)
-    agent.identity = new
-    agent.tell(agent.enrollment(b""))
-    until(lambda: site.office.directory.refresh().agent("vault-a").following)
-    assert site.office.lines.get("vault-a")
-
-    agent.die()
-    site.connect(agent)
-
-    row = site.office.directory.refresh().agent("vault-a")
-    assert (new.pin, None) == (row.identity.pin, row.following)
-    assert ["agent.rotating", "agent.rotated"] == [
-        event for event, _, _ in site.server.audit.lines if "rotat" in event
-    ]
-    agent.die()
-    agent.identity = old
-    with pytest.raises((LineEnded, OSError)):
-        agent.connect()
-    old.remove()
-    agent.identity = new
-
-
-def test_the_server_answers_a_rotation(site):
-    """The agent waits for that before it lets its old keys go."""
-    agent = site.agent("vault-a")
-    raw = agent.dial()
-    raw.send(agent.hello())
-    raw.receive()
-    new = FakeIdentity.make("vault-a", site.server.clock)
-    agent.identity.remove()
-    agent.identity = new
-
-    raw.send(agent.enrollment(b""))
-
-    heard = until(lambda: [m for m in raw.receive().messages if isinstance(m, Enrolled)])
-    assert "vault-a" == heard[0].agent
-    raw.close()
-
-
-def test_an_agent_rotates_only_its_own_keys(site):
-    """An agent that was taken over cannot take another one's place."""
-    first, second = site.agent("vault-a"), site.agent("vault-b")
-
-    first.tell(replace(second.enrollment(b""), agent="vault-b"))
-    until(lambda: 1 == site.office.complaints.counts()["enrollment"])
-    first.tell(replace(second.enrollment(b""), agent="vault-a"))
-    until(lambda: 2 == site.office.complaints.counts()["enrollment"])
-
-    view = site.office.directory.refresh()
-    assert [None, None] == [row.following for row in view.agents.values()]
-
-
-def test_lost_keys_are_replaced_by_a_code(site, newcomer):
-    """``agent rotate`` makes one; the agent has to be one that is known."""
-    with pytest.raises(NotFound):
-        site.code("vault-a", Purpose.ROTATE)
-    code = site.code("vault-a")
-    site.open_door()
-    newcomer.enroll(code)
-    newcomer.identity.remove()
-    newcomer.identity = FakeIdentity.make("vault-a", site.server.clock)
-
-    newcomer.enroll(site.code("vault-a", Purpose.ROTATE))
-    site.connect(newcomer)
-
-    row = site.office.directory.refresh().agent("vault-a")
-    assert newcomer.identity.pin == row.identity.pin
-
-
-def test_a_retired_agent_gets_no_new_keys(site, newcomer):
-    """It would be a way back in."""
-    code = site.code("vault-a")
-    site.open_door()
-    newcomer.enroll(code)
-    rotation = site.code("vault-a", Purpose.ROTATE)
-    site.office.deeds.retire("vault-a", "cli:tester")
-    site.code("vault-b")
-
-    with pytest.raises(Conflict, match="gets no new keys"):
-        site.code("vault-a", Purpose.ROTATE)
-    turned_away(site, newcomer, rotation, "gets no new keys")

@@ -18,6 +18,7 @@ from tests.fuzz import seeds
 from tests.fuzz.campaign import feed
 from tests.fuzz.targets import TARGETS
 from tests.hsm_agent import made_structures as made
+from tests.hsm_agent.structures_in_pieces import parts_of
 
 DOTS = b"a." * 30_000 + b"a = 1"
 DIGITS = b"a = " + b"1" * 5000
@@ -52,7 +53,7 @@ def strange_issuer():
 
 def signed_by_octets():
     """Return the certificate of an authority whose signature is no BIT STRING."""
-    tbs, algorithm, signature = made.parts_of(made.CA_CERTIFICATE)
+    tbs, algorithm, signature = parts_of(made.CA_CERTIFICATE)
     return der.sequence(tbs, algorithm, b"\x04" + signature[1:])
 
 

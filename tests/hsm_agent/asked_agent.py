@@ -7,7 +7,7 @@ from hsm_agent.policy.decide import decide
 from hsm_agent.policy.memory import CrlMark
 from hsm_agent.policy.policy import read_policy
 from hsm_agent.policy.starter import starter
-from hsm_agent.policy.verdicts import Allowed, Asked, NeedsApproval
+from hsm_agent.policy.verdicts import Allowed, Asked, Denied, NeedsApproval
 from hsm_agent.structures.classify import classify
 from hsm_agent.structures.crl import TbsCertList
 from tests.hsm_agent.made_structures import CA_CERTIFICATE, CA_KEY, CA_SPKI, NOW, spki
@@ -99,3 +99,19 @@ class Agent:
             self.now,
         )
         self.memory.remember(asked, structure, verdict.facts)
+
+
+def refused(verdict, why):
+    """Assert a refusal by rule for this reason."""
+    assert isinstance(verdict, Denied)
+    assert "policy" == verdict.code
+    assert why in verdict.why
+
+
+def refuses(agent, tbs, why):
+    """Assert that it is refused for this reason, and that nothing is remembered."""
+    before = list(agent.memory.signed)
+
+    refused(agent.ask(tbs), why)
+
+    assert before == agent.memory.signed

@@ -11,7 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from hsm_agent.approvals.statement import statement
+
 NAMESPACE = "hsm-agent-approval"
+SAID = statement("vault-a", bytes(32), "ca-cert", b"tbs")
+"""What people sign here."""
 
 
 def string(octets):

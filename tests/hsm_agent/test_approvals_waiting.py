@@ -1,73 +1,18 @@
 """Octets that wait: kept, approved by enough different people, declined, forgotten."""
 
-import hashlib
-from dataclasses import dataclass
-
 import cbor2
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from hsm_agent.approvals import approvals as limits
-from hsm_agent.approvals.approvals import Approvals, Wanted
 from hsm_agent.approvals.faults import Declined, ProofRefused, StillWaiting, TooManyWait
-from hsm_agent.approvals.records import Records
 from hsm_agent.faults import NotThere
-from hsm_agent.journal.faults import JournalFault
-from hsm_agent.journal.journal import Journal
 from hsm_agent.journal.line import decode
 from hsm_agent.policy.policy import Approver
 from hsm_agent.policy.verdicts import Approval
-from tests.hsm_agent.authenticators import Passkey, SecurityKey, raw_public
-from tests.hsm_agent.journals import Clock
+from tests.hsm_agent.authenticators import raw_public
+from tests.hsm_agent.waiting_approvals import ALICE, APPROVERS, BOB, CAROL, Waiting
 
-KEY = b"\x07" * 32
-ALICE, BOB, CAROL = SecurityKey(), Ed25519PrivateKey.generate(), Passkey("EdDSA")
-APPROVERS = {
-    "alice": Approver("alice", "ssh", ALICE.blob),
-    "bob": Approver("bob", "ed25519", raw_public(BOB)),
-    "carol": Approver("carol", "webauthn", CAROL.spki, CAROL.rp_id, (CAROL.origin,)),
-}
-TWO_OF_THREE = Approval(2, ("alice", "bob", "carol"))
 LOCAL = Approval(1, ("local",))
-
-
-@dataclass
-class People:
-    """The part of a policy that approvals look at."""
-
-    approvers: dict
-
-
-class Waiting:
-    """Approvals in a folder, with their journal."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.clock = Clock()
-        self.people = People(dict(APPROVERS))
-        self.journal = Journal(folder / "journal", self.clock)
-        self.open()
-
-    def open(self):
-        self.approvals = Approvals(
-            self.folder / "approvals", "vault-a", lambda: self.people, self.journal, self.clock
-        )
-
-    def ask(self, octets=b"tbs", threshold=TWO_OF_THREE, key=KEY, kind="ca-cert"):
-        return self.approvals.ask(Wanted(key, "soft/root", kind, octets, "subject: x", threshold))
-
-    def wait(self, octets=b"tbs", threshold=TWO_OF_THREE):
-        """Let octets wait; return their hash and statement."""
-        with pytest.raises(StillWaiting):
-            self.ask(octets, threshold)
-        digest = hashlib.sha256(octets).digest()
-        [record] = [one for one in self.approvals.pending() if one.approval == digest]
-        return digest, record.statement
-
-    def events(self):
-        return [decode(line)["event"] for line in self.journal.lines(1, 99)]
 
 
 @pytest.fixture
@@ -171,22 +116,6 @@ def test_the_operator_approves_at_the_host(side):
     assert ("local",) == side.ask(threshold=LOCAL)
 
 
-def test_approvals_outlive_a_restart_and_follow_the_policy_of_the_moment(side):
-    """Who is no approver any more does not count; what is wanted may change while it waits."""
-    digest, said = side.wait()
-    side.approvals.add_proof(digest, "ssh", ALICE.sign(said))
-    side.approvals.add_proof(digest, "ed25519", BOB.sign(said))
-    side.open()
-    assert ("alice", "bob") == side.ask()
-
-    del side.people.approvers["alice"]
-    with pytest.raises(StillWaiting, match="1 of 2"):
-        side.ask()
-    assert ("bob",) == side.ask(threshold=Approval(1, ("bob", "local")))
-    side.approvals.add_proof(digest, "local", b"")
-    assert ("bob", "local") == side.ask(threshold=Approval(2, ("bob", "local")))
-
-
 def test_what_was_declined_is_refused_until_it_expires(side):
     """The octets are gone; their hash is remembered, also over a restart."""
     digest, said = side.wait()
@@ -251,52 +180,3 @@ def test_only_so_much_waits(side, monkeypatch):
         side.ask(b"5", key=b"\4" * 32)
     ask(b"1", 1)
     assert 4 == len(side.approvals.pending())
-
-
-def test_an_approval_that_cannot_be_kept_is_none(side):
-    """A full disk, a folder that is gone: refused, and it still waits."""
-    digest, said = side.wait()
-    folder = side.folder / "approvals"
-    folder.rename(side.folder / "away")
-
-    with pytest.raises((JournalFault, NotThere)):
-        side.approvals.add_proof(digest, "ed25519", BOB.sign(said))
-    with pytest.raises(JournalFault, match="cannot be written"):
-        side.ask(b"another")
-    (side.folder / "away").rename(folder)
-    with pytest.raises(StillWaiting, match="0 of 2"):
-        side.ask()
-
-
-def test_a_damaged_file_is_left_alone_and_told(side, caplog):
-    """The server asks again, and people approve again."""
-    digest, _ = side.wait()
-    [file] = (side.folder / "approvals").iterdir()
-    file.write_bytes(b"\xa1\x61x")
-    side.open()
-
-    assert [] == list(side.approvals.pending())
-    assert file.name in caplog.text
-    side.wait()
-    assert digest == side.approvals.pending()[0].approval
-
-
-def test_octets_that_vanish_while_they_wait_are_told(side):
-    """Somebody removed the file."""
-    digest, _ = side.wait()
-    for file in (side.folder / "approvals").iterdir():
-        file.unlink()
-
-    with pytest.raises(NotThere, match="cannot be read"):
-        side.approvals.octets(digest)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=200) | st.dictionaries(st.text(), st.integers()).map(cbor2.dumps))
-def test_no_file_stops_the_start(tmp_path, octets):
-    """Whatever lies in the folder."""
-    folder = tmp_path / "approvals"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{'00' * 32}.waiting").write_bytes(octets)
-
-    assert {} == Records(folder).all()

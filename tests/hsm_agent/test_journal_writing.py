@@ -2,32 +2,23 @@
 
 import errno
 import os
-import resource
 import threading
-from contextlib import contextmanager
 
 import pytest
 
 from hsm_agent.journal.faults import JournalFault
 from hsm_agent.journal.journal import Journal
-from hsm_agent.journal.line import BEGINNING, LONGEST_LINE, decode, line_hash
+from hsm_agent.journal.line import BEGINNING, LONGEST_LINE, decode
 from hsm_agent.journal.verify import verify
-from tests.hsm_agent.journals import NEXT_MONTH, Clock, month_file, octet_lines, open_journal
-
-
-def events(folder, month="2026-01"):
-    return [decode(line.rstrip(b"\n"))["event"] for line in octet_lines(folder, month)]
-
-
-@contextmanager
-def room_for(octets):
-    """Let files of this process grow so far and no further, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+from tests.hsm_agent.journals import (
+    NEXT_MONTH,
+    Clock,
+    events,
+    month_file,
+    octet_lines,
+    open_journal,
+    room_for,
+)
 
 
 class Disk:
@@ -245,81 +236,3 @@ def test_a_folder_that_cannot_be_written_stops_the_start(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(JournalFault, match="file"):
         Journal(tmp_path / "file", Clock())
-
-
-@pytest.mark.parametrize(
-    "torn", [b'{"event":"si', b"\0" * 5000, b'{"event":"sign"}', b"\xff\n\0\n"]
-)
-def test_what_a_crash_left_is_told_and_cut_off(tmp_path, torn):
-    """Never silently: a line says how much it was, its hash, and how it began."""
-    with open_journal(tmp_path) as journal:
-        end = journal.append("one")
-    with month_file(tmp_path).open("ab") as file:
-        file.write(torn)
-    with open_journal(tmp_path) as journal:
-        told = decode(journal.lines(2, 2)[0])
-        journal.append("two")
-
-    assert ["one", "recovered", "two"] == events(tmp_path)
-    assert ("recovered", len(torn)) == (told["event"], told["octets"])
-    assert line_hash(torn).hex() == told["sha256"]
-    assert end.head.hex() == told["prev"]
-    assert verify(tmp_path).sound
-    assert not (tmp_path / "torn").exists()
-
-
-def test_a_recovery_that_is_interrupted_is_told_later(tmp_path):
-    """The torn octets are kept aside until a line tells of them."""
-    with open_journal(tmp_path) as journal:
-        journal.append("one")
-    with month_file(tmp_path).open("ab") as file:
-        file.write(b'{"torn')
-    size = month_file(tmp_path).stat().st_size
-    with room_for(size + 10), pytest.raises(JournalFault):
-        Journal(tmp_path, Clock())
-    with open_journal(tmp_path):
-        pass
-
-    assert ["one", "recovered"] == events(tmp_path)
-
-
-@pytest.mark.parametrize("torn", [b"", b'{"event":"st'])
-def test_a_crash_at_the_first_line_of_a_month_is_recovered(tmp_path, torn):
-    """The last good line is in the file before."""
-    with open_journal(tmp_path) as journal:
-        journal.append("one")
-    month_file(tmp_path, "2026-02").write_bytes(torn)
-    with open_journal(tmp_path, Clock(NEXT_MONTH)) as journal:
-        journal.append("two")
-
-    assert (["recovered"] if torn else []) + ["two"] == events(tmp_path, "2026-02")
-    assert verify(tmp_path).sound
-
-
-def test_an_altered_end_is_no_crash(tmp_path):
-    """Good lines behind a bad one are not cut off: the start is refused."""
-    with open_journal(tmp_path) as journal:
-        for number in range(5):
-            journal.append("sign", number=number)
-    lines = octet_lines(tmp_path)
-    lines[2] = lines[2].replace(b'"number":2', b'"number":7')
-    month_file(tmp_path).write_bytes(b"".join(lines))
-
-    with pytest.raises(JournalFault, match="altered"):
-        Journal(tmp_path, Clock())
-    assert 5 == len(octet_lines(tmp_path))
-
-
-def test_an_old_file_that_ends_within_a_line_stops_the_start(tmp_path):
-    """A crash leaves only the newest file torn."""
-    clock = Clock()
-    with open_journal(tmp_path, clock) as journal:
-        journal.append("one")
-        clock.now = NEXT_MONTH
-        journal.append("two")
-    with month_file(tmp_path).open("ab") as file:
-        file.write(b"torn")
-    month_file(tmp_path, "2026-02").write_bytes(b"")
-
-    with pytest.raises(JournalFault, match="not the newest"):
-        Journal(tmp_path, clock)

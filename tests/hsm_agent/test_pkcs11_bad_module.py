@@ -13,61 +13,13 @@ from pathlib import Path
 import pytest
 
 from hsm_agent.stores.store import NewKey, StoreError, TokenFault
+from pikaserver.testing.patience import until
+from tests.hsm_agent.bad_module import MODULE_SOURCE, Misdeeds
 from tests.hsm_agent.callers import is_gone, verify
 from tests.hsm_agent.softhsm import make_softhsm
 
 TBS = b"to be signed"
 SIGN = ("issuing-1", "ecdsa-sha256", TBS)
-MODULE_SOURCE = """
-#include <dlfcn.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-/* CK_FUNCTION_LIST of PKCS#11 2.40: a version and 68 functions in a fixed order. */
-enum { C_Login = 18, C_Sign = 43, FUNCTIONS = 68 };
-struct list { unsigned char version[2]; void *function[FUNCTIONS]; };
-static struct list changed, *real;
-
-static int asked_to(const char *deed) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", getenv("MISDEEDS"), deed);
-    return access(path, F_OK) == 0;
-}
-static void misbehave(const char *function) {
-    char deed[64];
-    snprintf(deed, sizeof deed, "%s-crashes", function);
-    if (asked_to(deed)) raise(SIGSEGV);
-    snprintf(deed, sizeof deed, "%s-hangs", function);
-    if (asked_to(deed)) {
-        char path[4096];
-        snprintf(path, sizeof path, "%s/hanging", getenv("MISDEEDS"));
-        fclose(fopen(path, "w"));
-    }
-    while (asked_to(deed)) pause();
-}
-static unsigned long login(unsigned long s, unsigned long u, unsigned char *p, unsigned long n) {
-    misbehave("login");
-    return ((unsigned long (*)())real->function[C_Login])(s, u, p, n);
-}
-static unsigned long sign(unsigned long s, unsigned char *d, unsigned long n, unsigned char *o,
-                          unsigned long *m) {
-    misbehave("sign");
-    return ((unsigned long (*)())real->function[C_Sign])(s, d, n, o, m);
-}
-unsigned long C_GetFunctionList(struct list **list) {
-    void *library = dlopen(getenv("REAL_MODULE"), RTLD_NOW);
-    unsigned long (*get)(struct list **) = dlsym(library, "C_GetFunctionList");
-    unsigned long result = get(&real);
-    memcpy(&changed, real, sizeof changed);
-    changed.function[C_Login] = login;
-    changed.function[C_Sign] = sign;
-    *list = &changed;
-    return result;
-}
-"""
 
 
 @pytest.fixture
@@ -87,27 +39,6 @@ def bad_module(tmp_path_factory):
     options = ["-std=gnu11", "-shared", "-fPIC", "-w", "-o", library, folder / "bad.c", "-ldl"]
     subprocess.run([compiler, *options], check=True)
     return library
-
-
-class Misdeeds:
-    """What the module shall do wrong from now on."""
-
-    def __init__(self, folder):
-        folder.mkdir()
-        self.folder = folder
-
-    def begin(self, deed):
-        (self.folder / deed).touch()
-
-    def end(self, deed):
-        (self.folder / deed).unlink()
-
-    def await_hanging(self):
-        """Wait until the module is within a call from which it does not return."""
-        until = time.monotonic() + 10
-        while not (self.folder / "hanging").exists():
-            assert time.monotonic() < until
-            time.sleep(0.01)
 
 
 @pytest.fixture
@@ -287,10 +218,7 @@ def test_the_worker_ends_with_its_parent(softhsm, bad, misdeeds, tmp_path, hangi
     agent.kill()
     agent.communicate()
 
-    until = time.monotonic() + 10
-    while not is_ended(worker):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    until(lambda: is_ended(worker), "the end of the worker")
 
 
 def is_ended(process):

@@ -11,9 +11,9 @@ from hsm_agent.structures.ocsp import read_response_data
 from hsm_agent.structures.signed_attributes import read_signed_attributes
 from pikaserver.asn1 import der
 from tests.hsm_agent import made_structures as made
-from tests.hsm_agent.made_structures import (
+from tests.hsm_agent.made_structures import NOW
+from tests.hsm_agent.structures_in_pieces import (
     CRITICAL,
-    NOW,
     extension,
     indefinite,
     parts_of,

@@ -5,15 +5,8 @@ import pytest
 from hsm_agent.structures.classify import Malformed, classify
 from pikaserver.asn1 import der
 from tests.hsm_agent import made_structures as made
-from tests.hsm_agent.made_structures import (
-    CRITICAL,
-    NOW,
-    indefinite,
-    parts_of,
-    put,
-    rdn,
-    text,
-)
+from tests.hsm_agent.made_structures import NOW
+from tests.hsm_agent.structures_in_pieces import CRITICAL, indefinite, parts_of, put, rdn, text
 
 CSR = made.csr()
 WISH = parts_of(parts_of(CSR)[3])[0]
