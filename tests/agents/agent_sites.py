@@ -81,8 +81,8 @@ class Site:
 
 
 def settings_of(**settings):
-    """Return settings for a port of its own."""
-    settings = {"bind": "127.0.0.1:0", **settings}
+    """Return settings for a port of its own, and lines that no busy machine loses."""
+    settings = {"bind": "127.0.0.1:0", "dead": 60_000, **settings}
     return AgentSettings(**{name.replace("_", "-"): value for name, value in settings.items()})
 
 

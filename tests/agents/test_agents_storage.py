@@ -10,6 +10,7 @@ from hsm_agent.wire.messages import Key, Mark
 from pikaserver.api.storage import Migrations
 from pikaserver.storage.database import open_database
 from pikaserver.storage.migrations.environment import upgrade
+from pikaserver.testing.patience import SECONDS
 from pikaserver_agents.storage import agents, keys, marks, tables
 from pikaserver_agents.storage.agents import AgentState, Identity, NewAgent
 from pikaserver_agents.storage.keys import KeyRow
@@ -62,7 +63,7 @@ def test_nodes_that_hear_the_same_inventory_at_once_both_store_it(postgres):
         other.start()
         other.join(0.2)
         waited = other.is_alive()
-    other.join(10)
+    other.join(SECONDS)
 
     with nodes[1].reading() as connection:
         assert rows == keys.list_keys(connection)

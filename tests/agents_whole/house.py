@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import pytest
+
 from pikaserver.cli.main import run
 from pikaserver.opening import open_server
 from pikaserver.settings.loading import load
@@ -259,8 +261,11 @@ def token_options(token):
 def running_house(folder: Path, *arguments: str):
     """Give a server that answers; it ends with its agents."""
     house = House(folder, *arguments)
-    try:
-        house.server.start()
-        yield house
-    finally:
-        house.close()
+    with pytest.MonkeyPatch.context() as patched:
+        # A busy machine loses no line, and one that hangs is noticed within the patience of a test.
+        patched.setenv("PIKASERVER__PLUGINS__AGENTS__DEAD", "6000")
+        try:
+            house.server.start()
+            yield house
+        finally:
+            house.close()

@@ -10,6 +10,7 @@ from tests.agents_whole.deeds import approved, leaf, new_key
 from tests.agents_whole.judging import Judge
 from tests.agents_whole.thief import DAY, Thief, present
 from tests.hsm_agent import made_structures as made
+from tests.hsm_agent.wire_server import LONG
 
 SLOW = """
 [profiles.slow]
@@ -86,12 +87,12 @@ class Loot:
         """Return a request that would be granted."""
         return self.thief.wish("devices", self.thief.leaf("devices").tbs)
 
-    def fresh_line(self):
+    def fresh_line(self, dead=LONG):
         """Return a line on which nothing was said after the welcome, and no sign of life comes."""
         # The agent waits longer after each short line; begun anew, it does not.
         self.host.stop()
         self.host.begin()
-        return self.thief.connect(alive=False)
+        return self.thief.connect(alive=False, dead=dead)
 
     def attributes(self, *words, **others):
         return self.thief.sign("devices", made.attributes(*words), **others)

@@ -25,10 +25,10 @@ from pikaserver.api.certificates import RevocationReason
 from pikaserver.asn1 import crl as own_crls
 from pikaserver_agents.office import office_of
 from tests.hsm_agent.made_structures import Made
-from tests.hsm_agent.wire_server import WireServer
+from tests.hsm_agent.wire_server import LONG, WireServer
 
 DAY = timedelta(days=1)
-_LIFE_MS = 20_000
+_LIFE_MS = 60_000
 
 
 def stolen_node(folder, identity, agents):
@@ -64,12 +64,12 @@ class Thief:
         self.hello = None
         self.line = None
 
-    def connect(self, *, alive=True):
+    def connect(self, *, alive=True, dead=LONG):
         """Take the agent's next line, and behave like the node on it."""
         if self.line is not None:
             self.line.close()
         self.line = self.node.accept()
-        self.hello = self.line.welcome()
+        self.hello = self.line.welcome(dead=dead)
         if alive:
             self.line.beat()
         self.keys = {key.name.partition("/")[2]: key for key in self.hello.keys}

@@ -13,6 +13,7 @@ from hsm_agent.identity.identity import make_identity
 from hsm_agent.wire.messages import Context, Hello, Mark, Refused, Sign, Signed
 
 MARK = Mark(0, bytes(32))
+DIAL_SECONDS = 60.0
 
 
 def sign_request(number=1, *, life=60_000):
@@ -26,9 +27,9 @@ def sign_request(number=1, *, life=60_000):
 class AgentSide:
     """Lines to nodes; ``answered`` are the requests that reached the service."""
 
-    def __init__(self, folder, *, pinned=False, threads=4, window=64, timeout=5.0):
+    def __init__(self, folder, *, pinned=False, threads=4, window=64, elapsed=clock.elapsed_ms):
         self.identity = make_identity(folder, "vault-a", clock.now(), clock.entropy)
-        self.around = Surroundings(clock.now_ms, clock.entropy, timeout)
+        self.around = Surroundings(clock.now_ms, clock.entropy, DIAL_SECONDS)
         self.answered = []
         self.reports = []
         self.remembered = []
@@ -45,7 +46,7 @@ class AgentSide:
             relayed=self.answer_relayed,
             report=lambda event, node, why: self.reports.append((event, node.number, why)),
             workers=self.workers,
-            elapsed=clock.elapsed_ms,
+            elapsed=elapsed,
         )
         self.lines = Lines(self.keep, self.remembered.append, pinned=pinned)
 
@@ -53,7 +54,7 @@ class AgentSide:
         return Hello((1,), "vault-a", "test", bytes(32), MARK, 64, (), ())
 
     def answer(self, request, facts):
-        self.gate.wait(10)
+        self.gate.wait(DIAL_SECONDS)
         if not facts.may_sign():
             return Refused(request.id, bytes(32), "expired", b"", retry=True, after=0, journal=MARK)
         self.answered.append(request)

@@ -85,7 +85,7 @@ def open_bench(folder: Path, rack: Rack, **settings: object) -> PivStore:
         "pin-file": "pin",
         "management-key-file": "management-key",
         "attestation-roots": ["roots.pem"],
-        "wait": 5,
+        "wait": 60,
     }
     told |= {name.replace("_", "-"): value for name, value in settings.items()}
     write_secret(folder / "pin", PIN)

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from datetime import timedelta
 
 import pytest
 from cryptography import x509
@@ -150,7 +151,7 @@ def certificate(public_key, signing_key, *, ca=True):
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Issuing")])
     now = clock.now()
     return (
-        x509.CertificateBuilder(name, name, public_key, 1, now, now.replace(year=now.year + 1))
+        x509.CertificateBuilder(name, name, public_key, 1, now, now + timedelta(days=365))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .sign(signing_key, hashes.SHA256())
         .public_bytes(Encoding.PEM)

@@ -2,10 +2,10 @@
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from hsm_agent.wire.frames import Frame
 from hsm_agent.wire.messages import Context, Done, Generate, Inventory
 from hsm_agent.wire.session import relay_session_id
 from pikaserver.cli import exit_codes
+from pikaserver.testing.patience import SECONDS
 from tests.hsm_agent.agent_process import ROOT, make_agent
 from tests.hsm_agent.wire_server import WireServer
 
@@ -84,14 +85,20 @@ def test_help_is_there_at_once():
     program += "\nexcept SystemExit: print('cryptography' in sys.modules, 'cbor2' in sys.modules)"
     best = 9.0
     for _ in range(3):
-        begun = time.monotonic()
+        begun = processor_seconds()
         answer = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
         )
-        best = min(best, time.monotonic() - begun)
+        best = min(best, processor_seconds() - begun)
 
     assert answer.stdout.endswith("False False\n")
-    assert best < 1.0  # a busy machine; alone it takes a tenth of that
+    assert best < 1.0  # of work, however busy the machine; it takes a tenth of that
+
+
+def processor_seconds():
+    """Return what the programs that ended have worked so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_a_folder_without_settings_says_how_they_come(tmp_path, capsys):
@@ -264,7 +271,7 @@ def test_the_service_manager_is_told(tmp_path):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(path)
-        listener.settimeout(5)
+        listener.settimeout(SECONDS)
         manager = ServiceManager({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "10000000"})
 
         manager.tell("READY=1", "STATUS=well")

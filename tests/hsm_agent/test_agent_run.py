@@ -55,7 +55,7 @@ def agent(tmp_path, data, server):
     make_agent(data, server)
     with running(data, tmp_path) as process:
         process.line = server.accept()
-        process.hello = process.line.welcome(dead=5000)
+        process.hello = process.line.welcome()
         process.line.beat()
         process.line.receive(Pong)
         yield process

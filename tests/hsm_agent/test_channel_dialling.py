@@ -15,7 +15,6 @@ from hsm_agent.channel.backoff import LONGEST, SHORTEST, Backoff
 from hsm_agent.channel.dialling import dial
 from hsm_agent.channel.faults import NotReached
 from hsm_agent.channel.greeting import Surroundings, open_line
-from hsm_agent.channel.outbox import Outbox
 from hsm_agent.faults import Conflict, SettingsFault
 from hsm_agent.identity.identity import (
     frame_verifier,
@@ -29,10 +28,9 @@ from hsm_agent.identity.identity import (
 from hsm_agent.identity.nodes import host_and_port, read_nodes, write_nodes
 from hsm_agent.settings.settings import Proxy
 from hsm_agent.wire.errors import WireError
-from hsm_agent.wire.messages import Drain, JournalLines, Mark, Node, Ping
+from hsm_agent.wire.messages import Drain, Node
+from pikaserver.testing.patience import SECONDS
 from tests.hsm_agent.wire_server import WireServer
-
-MARK = Mark(0, bytes(32))
 
 
 class ProxyServer:
@@ -72,7 +70,7 @@ class ProxyServer:
             return
 
     def close(self):
-        self._thread.join(5)
+        self._thread.join(SECONDS)
         self._listener.close()
 
 
@@ -88,7 +86,7 @@ def test_a_line_goes_through_a_proxy(tmp_path, identity):
     accepted = []
     thread = threading.Thread(target=lambda: accepted.append(node.accept()))
     thread.start()
-    around = Surroundings(clock.now_ms, clock.entropy, 5.0, Proxy("127.0.0.1", proxy.port))
+    around = Surroundings(clock.now_ms, clock.entropy, SECONDS, Proxy("127.0.0.1", proxy.port))
 
     line = open_line(node.node(), identity, around, known=True)
     thread.join()
@@ -109,7 +107,7 @@ def test_a_proxy_gets_user_and_password_from_a_file(tmp_path):
     proxy = ProxyServer(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
 
     with pytest.raises(NotReached, match="407 Proxy Authentication Required"):
-        dial("node.example:1", 5, Proxy("127.0.0.1", proxy.port, "agent", str(secret)))
+        dial("node.example:1", SECONDS, Proxy("127.0.0.1", proxy.port, "agent", str(secret)))
 
     token = base64.b64encode(b"agent:s3cret")
     assert b"Proxy-Authorization: Basic " + token in proxy.request
@@ -126,7 +124,7 @@ def test_a_proxy_that_makes_no_sense_is_told(answer):
     proxy = ProxyServer(answer)
 
     with pytest.raises(NotReached, match="proxy"):
-        dial("127.0.0.1:9", 5, Proxy("127.0.0.1", proxy.port))
+        dial("127.0.0.1:9", SECONDS, Proxy("127.0.0.1", proxy.port))
 
     proxy.close()
 
@@ -140,11 +138,13 @@ def test_an_address_that_is_none_is_told(address):
 
 def test_a_port_where_nobody_listens_is_told():
     """With the address and the system's word."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    with socket.socket() as holding:
+        # It is bound, so that nobody else listens there, and does not listen.
+        holding.bind(("127.0.0.1", 0))
+        port = holding.getsockname()[1]
 
-    with pytest.raises(NotReached, match=f"127.0.0.1 port {port}: Connection refused"):
-        dial(f"127.0.0.1:{port}", 5)
+        with pytest.raises(NotReached, match=f"127.0.0.1 port {port}: Connection refused"):
+            dial(f"127.0.0.1:{port}", SECONDS)
 
 
 @given(some.text(max_size=60))
@@ -251,45 +251,3 @@ def test_a_damaged_list_of_nodes_is_told(tmp_path_factory, value):
 
     with pytest.raises(SettingsFault):
         read_nodes(folder)
-
-
-def test_messages_share_a_frame_but_lines_of_the_journal_do_not():
-    """What waits goes together, up to 64; what may fill a frame goes alone."""
-    batches = []
-    lines = JournalLines(bytes(16), bytes(32), (b"x",), MARK)
-    outbox = Outbox(lambda *messages: batches.append(messages), crowded=lambda: False)
-    for message in [*[Ping()] * 70, lines, Ping(), lines]:
-        outbox.put(message)
-
-    thread = threading.Thread(target=outbox.run, args=(lambda: None,))
-    thread.start()
-    assert outbox.wait_empty(5)
-    outbox.close()
-    thread.join()
-
-    assert [64, 6, 1, 1, 1] == [len(batch) for batch in batches]
-
-
-def test_under_load_a_message_waits_for_those_that_come_at_once(monkeypatch):
-    """They share a frame; and what comes after it wakes the writer again."""
-    monkeypatch.setattr("hsm_agent.channel.outbox.LINGER_SECONDS", 0.2)
-    batches = []
-    others = [threading.Thread(target=lambda: outbox.put(Ping())) for _ in range(3)]
-
-    def crowded():
-        # They find the outbox locked until the writer lingers.
-        while others and not batches:
-            others.pop().start()
-        return True
-
-    outbox = Outbox(lambda *messages: batches.append(messages), crowded)
-    thread = threading.Thread(target=outbox.run, args=(lambda: None,))
-    thread.start()
-    outbox.put(Ping())
-    assert outbox.wait_empty(5)
-    outbox.put(Ping())
-    assert outbox.wait_empty(5)
-    outbox.close()
-    thread.join()
-
-    assert [4, 1] == [len(batch) for batch in batches]

@@ -80,8 +80,9 @@ def test_tls_1_2_is_not_spoken(agent, server):
     with pytest.raises(ssl.SSLError):
         node.accept()
 
-    node.accept_plain().close()
+    again = node.accept_plain()
     (view,) = agent.lines.views()
+    again.close()
     assert "no TLS 1.3 there" in view.fault
 
 
@@ -93,8 +94,9 @@ def test_another_protocol_behind_the_right_key_is_not_served(agent, server):
     with pytest.raises((Gone, ssl.SSLError, ConnectionError)):
         node.accept()
 
-    node.accept_plain().close()
+    again = node.accept_plain()
     (view,) = agent.lines.views()
+    again.close()
     assert "pki-hsm/1" in view.fault or "no TLS 1.3" in view.fault
 
 
@@ -107,8 +109,9 @@ def test_a_server_that_does_not_know_the_agent_is_told_so_in_words(tmp_path, age
     with pytest.raises(ssl.SSLError):
         node.accept()
 
-    node.accept_plain().close()
+    again = node.accept_plain()
     (view,) = agent.lines.views()
+    again.close()
     assert "know this agent's TLS key" in view.fault
 
 

@@ -18,6 +18,7 @@ from hsm_agent.identity.identity import (
 from hsm_agent.places import Place
 from hsm_agent.wire.errors import WireError
 from hsm_agent.wire.messages import Drain, Pong, Relay, Relayed, Signed
+from pikaserver.testing.patience import SECONDS
 from tests.hsm_agent.agent_side import AgentSide, sign_request
 from tests.hsm_agent.wire_server import WireServer
 
@@ -31,7 +32,7 @@ def place(tmp_path):
 
 @pytest.fixture
 def identities(place):
-    return Identities(place, "vault-a", Surroundings(clock.now_ms, clock.entropy))
+    return Identities(place, "vault-a", Surroundings(clock.now_ms, clock.entropy, SECONDS))
 
 
 def dial(identities, node):
@@ -39,7 +40,10 @@ def dial(identities, node):
     lines = []
     taking = threading.Thread(target=take, args=(node, lines), daemon=True)
     taking.start()
-    return identities.dial(node.node()), lines
+    line = identities.dial(node.node())
+    taking.join(SECONDS)
+    assert lines
+    return line
 
 
 def refuse(node):
@@ -60,7 +64,7 @@ def test_a_rotation_that_was_cut_short_is_brought_to_its_end(tmp_path, place, id
     following = make_next_identity(place.identity, "vault-a", clock.now(), clock.entropy)
     node = WireServer(tmp_path / "node", agents=[following])
 
-    line, _ = dial(identities, node)
+    line = dial(identities, node)
 
     assert following.pin == identities.present().pin == load_identity(place.identity).pin
     assert load_next_identity(place.identity) is None
@@ -74,7 +78,7 @@ def test_new_keys_that_the_server_never_saw_do_not_count(tmp_path, place, identi
     make_next_identity(place.identity, "vault-a", clock.now(), clock.entropy)
     node = WireServer(tmp_path / "node", agents=[present])
 
-    line, _ = dial(identities, node)
+    line = dial(identities, node)
 
     assert present.pin == identities.present().pin
     line.stream.close()

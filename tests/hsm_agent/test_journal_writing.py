@@ -10,6 +10,7 @@ from hsm_agent.journal.faults import JournalFault
 from hsm_agent.journal.journal import Journal
 from hsm_agent.journal.line import BEGINNING, LONGEST_LINE, decode
 from hsm_agent.journal.verify import verify
+from pikaserver.testing.patience import SECONDS
 from tests.hsm_agent.journals import (
     NEXT_MONTH,
     Clock,
@@ -33,7 +34,7 @@ class Disk:
 
     def __call__(self, file):
         self.reached.set()
-        assert self.gate.wait(20)
+        assert self.gate.wait(SECONDS)
         if self.failing:
             raise OSError(errno.EIO, "Input/output error")
         os.fsync(file)
@@ -62,7 +63,7 @@ def test_an_append_returns_after_its_sync_and_not_before(tmp_path):
         disk.gate.clear()
         thread = threading.Thread(target=journal.append, args=("sign",))
         thread.start()
-        assert disk.reached.wait(20)
+        assert disk.reached.wait(SECONDS)
         before = (journal.mark(), journal.lines(1, 9), thread.is_alive())
         disk.gate.set()
         thread.join()
@@ -78,7 +79,7 @@ def test_threads_that_wait_share_one_sync(tmp_path):
         disk.gate.clear()
         threads = [threading.Thread(target=journal.append, args=("sign",)) for _ in range(16)]
         threads[0].start()
-        assert disk.reached.wait(20)
+        assert disk.reached.wait(SECONDS)
         for thread in threads[1:]:
             thread.start()
         while len(octet_lines(tmp_path)) < 16:
@@ -93,14 +94,16 @@ def test_threads_that_wait_share_one_sync(tmp_path):
 
 def test_a_note_reaches_the_disk_by_itself(tmp_path):
     """An outcome line is written at once and is on disk within a second."""
-    told = threading.Event()
-    with open_journal(tmp_path) as journal:
+    disk, told = Disk(), threading.Event()
+    disk.gate.clear()
+    with open_journal(tmp_path, sync=disk) as journal:
         journal.watch(lambda _mark, _line: told.set())
         journal.note("signed", of=1)
         written, on_disk = events(tmp_path), journal.mark().index
+        disk.gate.set()
 
         assert (["signed"], 0) == (written, on_disk)
-        assert told.wait(2)
+        assert told.wait(SECONDS)
         assert 1 == journal.mark().index
 
 

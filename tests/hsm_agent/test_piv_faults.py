@@ -29,7 +29,7 @@ from tests.hsm_agent.piv_bench import (
 from tests.virtual_yubikey.in_process import InProcessConnection
 from tests.virtual_yubikey.keys import KeyType
 
-LONG = 30.0
+LONG = 60.0
 
 
 @pytest.fixture

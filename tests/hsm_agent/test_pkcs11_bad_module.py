@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hsm_agent.stores.store import NewKey, StoreError, TokenFault
-from pikaserver.testing.patience import until
+from pikaserver.testing.patience import SECONDS, until
 from tests.hsm_agent.bad_module import MODULE_SOURCE, Misdeeds
 from tests.hsm_agent.callers import is_gone, verify
 from tests.hsm_agent.softhsm import make_softhsm
@@ -55,7 +55,7 @@ def bad(softhsm, bad_module, misdeeds):
 
 @pytest.fixture
 def bad_store(softhsm, bad, misdeeds):
-    store = softhsm.open(**bad, timeout=1)
+    store = softhsm.open(**bad, timeout=3)
     store.generate(NewKey("issuing-1", "ec-p256"))
     store.generate(NewKey("issuing-2", "ec-p256"))
     yield store
@@ -68,7 +68,7 @@ def test_a_module_that_hangs_in_a_signature_is_given_up(bad_store, misdeeds):
     """The process is killed within the call; the token is used again as soon as it answers."""
     misdeeds.begin("sign-hangs")
     hanging = bad_store.process
-    with pytest.raises(TokenFault, match="did not answer within 1 seconds"):
+    with pytest.raises(TokenFault, match="did not answer within 3 seconds"):
         bad_store.sign(*SIGN)
     assert is_gone(hanging)
 
@@ -96,7 +96,7 @@ def test_looking_at_a_token_that_hangs_does_not_take_its_whole_time(softhsm, bad
     state = store.state()
 
     assert "ready" == state.state
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < SECONDS
     store.close()
     caller.join()
 
@@ -180,7 +180,7 @@ def test_closing_ends_a_worker_that_hangs_and_answers_who_waits(bad_store, misde
     caller.start()
     misdeeds.await_hanging()
     bad_store.close()
-    caller.join(5)
+    caller.join(SECONDS)
 
     assert is_gone(hanging)
     assert 1 == len(faults)

@@ -21,7 +21,7 @@ def softhsm(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def store(softhsm):
-    store = softhsm.open(timeout=2)
+    store = softhsm.open(timeout=4)
     store.generate(NewKey("issuing-1", "ec-p256"))
     yield store
     store.close()
@@ -109,7 +109,7 @@ def test_a_key_that_is_not_there_fails_each(store):
 
 def test_a_closed_store_fails_each(softhsm):
     """So does a store that is closed."""
-    store = softhsm.open(timeout=2)
+    store = softhsm.open(timeout=4)
     store.keys()
     store.close()
 

@@ -1,6 +1,7 @@
 """The PIN of a token: tried once where it is wrong, ever; and seen by nobody."""
 
 import logging
+import os
 import threading
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hsm_agent.stores.pkcs11.opening import open_store
 from hsm_agent.stores.store import NewKey, PinLocked, PinNeeded
 from tests.hsm_agent.softhsm import PIN, make_softhsm
 
-WRONG = "23421337"
+WRONG = "2342-1337"
 TBS = b"to be signed"
 
 
@@ -143,7 +144,7 @@ def test_a_changed_pin_stops_a_key_that_wants_it_each_time(softhsm, opened):
 def test_the_pin_is_nowhere_to_be_seen(tmp_path, caplog, capfd):
     """Neither processes, nor what the worker was started with, nor files, nor logs show it."""
     caplog.set_level(logging.DEBUG)
-    softhsm = make_softhsm(tmp_path / "other", pin="90125-2112")
+    softhsm = make_softhsm(tmp_path / "other", pin=f"90125-{os.getpid()}")
     store = softhsm.open()
     store.generate(NewKey("root", "ec-p256", pin_policy="always"))
     store.sign("root", "ecdsa-sha256", TBS)

@@ -13,6 +13,8 @@ from tests.hsm_agent.callers import Callers, is_gone, verify
 from tests.hsm_agent.softhsm import make_softhsm
 
 TBS = b"to be signed"
+SHORT = 4
+"""Seconds that a stopped worker is waited for, and more than any other one needs."""
 SIGN = ("issuing-1", "ecdsa-sha256", TBS)
 
 
@@ -23,7 +25,7 @@ def softhsm(tmp_path):
 
 @pytest.fixture
 def store(softhsm):
-    store = softhsm.open(timeout=2)
+    store = softhsm.open(timeout=SHORT)
     store.generate(NewKey("issuing-1", "ec-p256"))
     yield store
     store.close()
@@ -78,8 +80,8 @@ def test_a_stopped_worker_is_given_up_after_its_time(store):
         thread.join()
 
     assert 7 == outcomes.count("signed")
-    assert 1 == outcomes.count("the PKCS#11 module did not answer within 2 seconds")
-    assert time.monotonic() - begun < 10
+    assert 1 == outcomes.count("the PKCS#11 module did not answer within 4 seconds")
+    assert time.monotonic() - begun < 7 * SHORT
     assert is_gone(stopped)
 
 
@@ -94,7 +96,7 @@ def test_a_closed_store_leaves_no_process_and_no_thread(softhsm):
     store.close()
 
     assert is_gone(worker)
-    assert before == set(threading.enumerate())
+    assert set(threading.enumerate()) <= before
     with pytest.raises(TokenFault, match="is closed"):
         store.keys()
     assert "absent" == store.state().state
@@ -130,8 +132,9 @@ def test_a_key_is_made_once_although_the_worker_died_meanwhile(store):
     made = store.generate(NewKey("root", "rsa-4096"))
 
     killer.join()
-    assert before != store.process
+    # Where the key was made sooner, the worker died just after.
     assert [made] == [key for key in store.keys() if key.details["label"] == "root"]
+    assert before != store.process
 
 
 def test_a_worker_that_stops_reading_is_given_up_as_well(store):
@@ -142,7 +145,7 @@ def test_a_worker_that_stops_reading_is_given_up_as_well(store):
     stopped = store.process
     os.kill(stopped, signal.SIGSTOP)
 
-    with pytest.raises(TokenFault, match="did not answer within 2 seconds"):
+    with pytest.raises(TokenFault, match="did not answer within 4 seconds"):
         store.sign("notary", "ed25519", large)
 
     assert is_gone(stopped)

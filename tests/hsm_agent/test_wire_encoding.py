@@ -2,7 +2,7 @@
 
 import cbor2
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm_agent.wire.encoding import LARGEST, LONGEST_TEXT, decode, encode
@@ -26,10 +26,11 @@ def test_what_is_written_is_in_the_library_s_canonical_form(value):
 @given(st.dictionaries(st.text(max_size=40), VALUES, min_size=2, max_size=6), st.randoms())
 def test_a_map_in_another_order_is_refused(value, random):
     """The same map has one encoding, also within another one."""
-    items = list(decode(encode(value)).items())
-    random.shuffle(items)
+    canonical = list(decode(encode(value)).items())
+    items = random.sample(canonical, len(canonical))
+    if items == canonical:
+        items.reverse()
     octets = cbor2.dumps({"m": [dict(items)]})
-    assume(octets != encode({"m": [value]}))
 
     with pytest.raises(WireError):
         decode(octets)

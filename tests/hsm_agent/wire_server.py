@@ -14,8 +14,10 @@ from hsm_agent.wire.frames import SIGNATURE_LABEL, Frame, receive_octets, with_l
 from hsm_agent.wire.messages import Enrolled, Node, Ping, Welcome
 from hsm_agent.wire.session import Session, session_id
 
-TIMEOUT = 10
+TIMEOUT = 60
 """Seconds; a test that waits so long has failed."""
+LONG = 60_000
+"""Milliseconds of silence that no busy machine reaches: a line ends only where a test means it."""
 
 
 class Gone(Exception):
@@ -76,7 +78,7 @@ class Connection:
         except (ssl.SSLError, OSError) as error:
             raise Gone from error
 
-    def welcome(self, *, heartbeat=500, dead=1500, nodes=None, hello=None):
+    def welcome(self, *, heartbeat=500, dead=LONG, nodes=None, hello=None):
         """Answer the greeting of the agent; return it."""
         hello = hello or self.delivery().messages[0]
         nodes = (self.node.node(),) if nodes is None else nodes

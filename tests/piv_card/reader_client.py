@@ -14,7 +14,7 @@ from yubikit.core import TRANSPORT
 from yubikit.core.smartcard import SmartCardConnection
 from yubikit.piv import KEY_TYPE, SLOT, PivSession
 
-COMMANDS = 200
+COMMANDS = 100
 
 
 class ReaderConnection(SmartCardConnection):

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from pikaserver.testing.patience import until
 from pikaserver.testing.requirements import require_program
 from tests.virtual_yubikey.plugged import READER, inserted_card, plugged_card
 from tests.virtual_yubikey.room import room_with_reader
@@ -203,7 +204,8 @@ def test_commands_are_not_slowed_down_by_acknowledgements(client):
     """Nagle and delayed acknowledgements together make 20 commands a second."""
     client.ask("connect")
 
-    assert float(client.ask("rate")) > SLOWEST_RATE
+    # Others may keep the machine busy for a while; who waits for acknowledgements is always slow.
+    until(lambda: float(client.ask("rate")) > SLOWEST_RATE, "a quick series of commands", 60)
 
 
 def test_a_card_pulled_amid_a_signature_fails_it(tmp_path):
