@@ -79,7 +79,7 @@ def test_a_module_that_hangs_in_a_signature_is_given_up(bad_store, misdeeds):
 
 def test_looking_at_a_token_that_hangs_does_not_take_its_whole_time(softhsm, bad, misdeeds):
     """Whoever asks how the store is gets an answer within seconds: as it was."""
-    store = softhsm.open(**bad, timeout=30)
+    store = softhsm.open(**bad, timeout=300)
     store.generate(NewKey("issuing-1", "ec-p256"))
     store.state()
     misdeeds.begin("sign-hangs")

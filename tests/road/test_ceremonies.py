@@ -6,52 +6,17 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.verification import PolicyBuilder, Store
 
-from pikaserver.api.certificates import CertificateQuery, Revocation, RevocationReason
+from pikaserver.api.certificates import CertificateQuery
 from pikaserver.api.errors import Conflict, KeyUnavailable, RequestRejected
 from pikaserver.api.issuance import EnrollmentRequest, Requester
 from pikaserver.api.signing import KeyReference, KeyRole
-from pikaserver.asn1.algorithms import default_algorithm
 from pikaserver.asn1.csr import read_csr, verify_possession
 from pikaserver.authority import issuance
 from pikaserver.authority.ca_certificates import CaContent
-from pikaserver.authority.ceremony import AuthorityPlan
 from pikaserver.authority.signers import SignerRegistry
-from pikaserver.testing.clock import FrozenClock
 from pikaserver.testing.servers import make_server
-
-
-def plan(name, key_type="ec-p256", **content):
-    subject = x509.Name.from_rfc4514_string(f"CN={name or 'nameless'},O=Example")
-    return AuthorityPlan(
-        name=name,
-        content=CaContent(subject, **content),
-        key_type=key_type,
-        key=KeyReference("software", f"{name}-key"),
-        algorithm=default_algorithm(key_type),
-    )
-
-
-def current(server, name):
-    return server.authorities.key(name)
-
-
-def verified(server, leaf, root):
-    """Build the path with cryptography's own verifier."""
-    verifier = PolicyBuilder().store(Store([root])).time(server.clock()).build_client_verifier
-    others = [key.certificate for key in server.authorities.all_keys()]
-    others += [
-        x509.load_der_x509_certificate(other)
-        for key in server.authorities.all_keys()
-        for other in key.generation.others
-    ]
-    return verifier().verify(leaf, others).chain
-
-
-def enrol(server, make_csr, name, template="device"):
-    request = EnrollmentRequest(make_csr(name), Requester("t", "operator"), template, "cli")
-    return x509.load_der_x509_certificate(server.enroll(request).certificate)
+from tests.road.ceremony_plans import current, enrol, plan
 
 
 @pytest.mark.parametrize(
@@ -259,102 +224,6 @@ def test_an_existing_key_and_certificate_are_taken_over(server, tmp_path, clock,
     )
     leaf = enrol(server, make_csr, "moved.example.test", "movable")
     leaf.verify_directly_issued_by(certificate)
-
-
-class TestSuccession:
-    """Renewal keeps the key; a new key keeps the old one's certificates valid."""
-
-    @pytest.fixture
-    def house(self, tmp_path):
-        with make_server(tmp_path / "house", clock=FrozenClock()) as made:
-            yield made
-
-    def test_renewal_keeps_the_key_and_the_old_certificate(self, house, make_csr):
-        before = current(house, "issuing")
-        leaf = enrol(house, make_csr, "early.example.test")
-        house.clock.advance(timedelta(days=1000))
-
-        house.succession.renew("issuing", "test")
-
-        after = current(house, "issuing")
-        assert before.public_key == after.public_key
-        assert before.generation.certificate in after.generation.others
-        assert after.certificate.not_valid_after_utc > before.certificate.not_valid_after_utc
-        leaf.verify_directly_issued_by(after.certificate)
-
-    def test_a_renewed_root_signs_itself_again(self, house):
-        house.clock.advance(timedelta(days=1000))
-
-        house.succession.renew("root", "test")
-
-        root = current(house, "root").certificate
-        root.verify_directly_issued_by(root)
-        current(house, "issuing").certificate.verify_directly_issued_by(root)
-
-    def test_a_new_key_is_a_new_generation_and_both_are_served(self, house, make_csr):
-        old = enrol(house, make_csr, "old.example.test")
-        wish = replace(plan("issuing", "ec-p384"), key=KeyReference("software", "issuing-2"))
-
-        house.succession.rekey("issuing", wish, "test")
-
-        new = enrol(house, make_csr, "new.example.test")
-        generations = house.authorities.get("issuing").generations
-        assert [2, 1] == [generation.number for generation in generations]
-        assert [True, False] == [generation.current for generation in generations]
-        root = current(house, "root").certificate
-        for leaf in (old, new):
-            assert 3 == len(verified(house, leaf, root))
-        assert {1, 2} == {crl.generation for crl in house.crls.issue("issuing")}
-
-    def test_a_new_root_is_reached_from_the_old_one_and_back(self, house, make_csr):
-        """RFC 4210 section 4.4: NewWithOld and OldWithNew."""
-        first = current(house, "root").certificate
-        wish = replace(plan("root"), key=KeyReference("software", "root-2"))
-        before = enrol(house, make_csr, "before.example.test")
-
-        house.succession.rekey("root", wish, "test")
-        house.succession.renew("issuing", "test")
-
-        second = current(house, "root").certificate
-        after = enrol(house, make_csr, "after.example.test")
-        for leaf in (before, after):
-            for anchor in (first, second):
-                assert leaf == verified(house, leaf, anchor)[0]
-
-    def test_a_revoked_authority_signs_nothing_until_it_has_a_new_key(self, house, make_csr):
-        """Whoever trusts the CRL above would refuse all of it."""
-        own = house.certificates.by_certificate(current(house, "issuing").generation.certificate)
-        house.revoke(own, Revocation(house.clock(), RevocationReason.CA_COMPROMISE), "test")
-        with pytest.raises(Conflict, match="revoked"):
-            enrol(house, make_csr, "refused.example.test")
-        with pytest.raises(Conflict, match="revoked"):
-            house.succession.renew("issuing", "test")
-        wish = replace(plan("issuing"), key=KeyReference("software", "issuing-2"))
-
-        house.succession.rekey("issuing", wish, "test")
-
-        leaf = enrol(house, make_csr, "again.example.test")
-        leaf.verify_directly_issued_by(current(house, "issuing").certificate)
-
-    def test_a_cross_certificate_opens_another_way_up(self, house, make_csr):
-        house.ceremony.create_root(plan("second"), "test")
-        leaf = enrol(house, make_csr, "cross.example.test")
-
-        house.succession.cross_sign(current(house, "root").certificate, "second", "test")
-
-        anchor = current(house, "second").certificate
-        assert 4 == len(verified(house, leaf, anchor))
-
-    def test_only_what_proves_its_key_is_cross_signed(self, house):
-        with pytest.raises(RequestRejected, match="proves its key"):
-            house.succession.cross_sign(current(house, "issuing").certificate, "root", "test")
-
-    def test_a_csr_over_the_current_key_verifies(self, house):
-        csr = read_csr(house.succession.csr("issuing", "test"))
-
-        verify_possession(csr)
-        assert current(house, "issuing").public_key == csr.public_key
-        assert current(house, "issuing").certificate.subject == csr.subject
 
 
 def test_settings_change_what_certificates_point_to(server, make_csr):

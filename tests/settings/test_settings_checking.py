@@ -6,54 +6,19 @@ from typing import Annotated, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from pikaserver.api.errors import ConfigurationError
 from pikaserver.settings.checking import SettingsRefused, check
-from pikaserver.settings.loading import Settings, check_host, load
+from pikaserver.settings.loading import check_host
 from pikaserver.settings.model import HostSettings
 from pikaserver.settings.sources import Kind, Layer, Origin, merge
-
-FILE = Origin(Kind.FILE, "pikaserver.toml")
-
-
-class Label(BaseModel):
-    """A table within a plugin's section."""
-
-    template: str
-    max_age: int = 60
-
-
-def _long(key: SecretStr) -> SecretStr:
-    if len(key.get_secret_value()) < 32:
-        raise AssertionError("is too short")
-    return key
-
-
-class PluginSection(BaseModel):
-    """What a stranger's plugin may ask for; it does not forbid further keys itself."""
-
-    label: str = "default"
-    base_url: str | None = None
-    labels: dict[str, Label] = {}
-    ordered: list[Label] = []
-    one: Label | None = None
-    api_token: SecretStr | None = None
-    hmac_key: Annotated[SecretStr, AfterValidator(_long)] | None = None
-    keys_by_name: dict[str, Annotated[SecretStr, AfterValidator(_long)]] = {}
-    count: int = Field(default=1, le=9)
+from tests.settings.checked import FILE, plugin_problems
 
 
 def host_problems(table, origin=FILE):
     with pytest.raises(SettingsRefused) as refused:
         check_host(merge([Layer(table, origin)]))
-    return refused.value.problems
-
-
-def plugin_problems(section, origin=FILE):
-    sources = merge([Layer({"plugins": {"est": section}}, origin)])
-    with pytest.raises(SettingsRefused) as refused:
-        Settings(HostSettings(), sources).of_plugins({"est": PluginSection}, ["est", "crl"])
     return refused.value.problems
 
 
@@ -118,45 +83,6 @@ def test_a_variable_is_refused_by_its_own_name():
     ) == problem
 
 
-@pytest.mark.parametrize(
-    ("section", "problem"),
-    [
-        ({"base_url": "x"}, "plugins.est.base_url is not a setting; did you mean 'base-url'?"),
-        (
-            {"labels": {"my_own": {"templat": "x", "template": "y"}}},
-            "plugins.est.labels.my_own.templat is not a setting; did you mean 'template'?",
-        ),
-        ({"ordered": [{}]}, "plugins.est.ordered.template is missing"),
-        ({"one": {"template": "x", "max-ag": 1}}, "plugins.est.one.max-ag is not a setting"),
-        ({"count": 10}, "plugins.est.count should be less than or equal to 9, not 10"),
-        ({"count": "many"}, "plugins.est.count should be a valid integer"),
-        ({"labels": 1}, "plugins.est.labels should be a table"),
-        ({"ordered": {}}, "plugins.est.ordered should be a list"),
-        ({"xyzzy": 1}, "plugins.est.xyzzy is not a setting"),
-    ],
-)
-def test_every_depth_speaks_of_the_written_key(section, problem):
-    """Hyphens in files, underscores in models, an operator's own names untouched."""
-    (found,) = plugin_problems(section)
-
-    assert f"pikaserver.toml: {problem}" in found
-
-
-def test_hyphenated_keys_reach_the_model():
-    """At every depth."""
-    table = {
-        "base-url": "http://x",
-        "labels": {"my_own": {"template": "t", "max-age": 5}},
-        "ordered": [{"template": "u", "max-age": 6}],
-    }
-
-    checked = check(merge([Layer(table, FILE)]), PluginSection)
-
-    assert "http://x" == checked.base_url
-    assert 5 == checked.labels["my_own"].max_age
-    assert 6 == checked.ordered[0].max_age
-
-
 def test_all_problems_are_found_at_once():
     """The first one is the error's text, with the way to the others."""
     with pytest.raises(SettingsRefused) as refused:
@@ -171,23 +97,6 @@ def test_all_problems_are_found_at_once():
     ) == refused.value.problems
     assert str(refused.value).endswith("'server'? ('pikaserver config check' lists 2 more)")
     assert isinstance(refused.value, ConfigurationError)
-
-
-@pytest.mark.parametrize("section", [{"hmac-key": "CANARY"}, {"keys-by-name": {"a": "CANARY"}}])
-def test_what_a_plugin_declares_as_a_secret_is_not_shown(section):
-    """P7: a name that says nothing of secrets does not give one away."""
-    (problem,) = plugin_problems(section)
-
-    assert "is too short" in problem
-    assert "CANARY" not in problem
-
-
-@pytest.mark.parametrize("written", [4711, ["canary-4711"], {"canary-4711": 1}, True])
-def test_a_secret_of_the_wrong_type_is_not_shown(written):
-    """A PIN without quotation marks is a number, and still a secret."""
-    (problem,) = plugin_problems({"api-token": written})
-
-    assert "4711" not in problem
 
 
 @pytest.mark.parametrize(
@@ -280,26 +189,6 @@ def test_the_example_of_the_handbook_is_read():
     )
     assert 100 == host.limits_of("public").connections
     assert "file" == host.keys.kind
-
-
-def test_a_section_of_no_plugin_is_refused():
-    """A misspelt plugin name would silently lose its settings."""
-    sources = merge([Layer({"plugins": {"esst": {}, "crl": {"any": 1}, "tsa": {}}}, FILE)])
-
-    with pytest.raises(SettingsRefused) as refused:
-        Settings(HostSettings(), sources).of_plugins({"est": None, "tsa": None}, ["crl", "est"])
-
-    assert (
-        "pikaserver.toml: plugins.esst is not a setting; did you mean 'est'?",
-        "pikaserver.toml: plugins.tsa is there, but it has no settings",
-    ) == refused.value.problems
-
-
-def test_a_plugin_without_a_section_gets_its_defaults(tmp_path):
-    """Good defaults need no file."""
-    settings = load({}, data=tmp_path)
-
-    assert {"est": PluginSection()} == settings.of_plugins({"est": PluginSection}, ["est"])
 
 
 values = st.recursive(
