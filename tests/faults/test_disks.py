@@ -22,7 +22,7 @@ FILE_LIMIT = 512 * KIB
 DISK = 3 * KIB * KIB
 LEFT = 64 * KIB
 MOST_ENROLMENTS = 200
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
 # Root may write everywhere; without this capability it meets file modes like anybody.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()

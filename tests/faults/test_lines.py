@@ -4,7 +4,7 @@ import socket
 import ssl
 import struct
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.faults.load import PATH, Load, count, request
 
 HALF_REQUESTS = 400
 ADDRESSES = 20
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 GOOD_SECONDS = 20
 
 
@@ -134,12 +134,13 @@ def test_many_half_requests_stop_nobody(server, load):
 def test_what_is_no_handshake_ends_the_line(server, octets):
     """Plain HTTP, broken records, SSL 2 and noise at the TLS listener."""
     with connect(server) as line:
-        line.sendall(octets)
-        line.shutdown(socket.SHUT_WR)
-        try:
+        answer = b""
+        # The server may have ended the line at any of these.
+        with suppress(OSError):
+            line.sendall(octets)
+            line.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionResetError):
             answer = b"".join(iter(lambda: line.recv(65536), b""))
-        except ConnectionResetError:
-            answer = b""
 
     assert b"HTTP/1.1 200" not in answer
 

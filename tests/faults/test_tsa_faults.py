@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import threading
@@ -166,7 +167,9 @@ def test_a_clock_that_jumps_ahead_stops_stamping_until_it_runs_evenly(jumpy):
 
     jump("+3600")
 
-    assert "TIME_NOT_AVAILABLE; the clock stepped by +3600." in refused(server)
+    # Both clocks are read one after the other: the step looks smaller by what lies between.
+    stepped = r"TIME_NOT_AVAILABLE; the clock stepped by \+(3600|3599)\."
+    assert re.search(stepped, refused(server))
     assert "the clock" in readiness(server)
     assert "tsa.clock" in server.log()
     after = stamped(server)

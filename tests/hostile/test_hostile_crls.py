@@ -185,6 +185,13 @@ def test_one_of_another_size_than_anybody_has_is_not_read(refused):
     assert "at most" in refused(bytes(LARGEST_CRL + 1))
 
 
+def reading(octets, count):
+    """Return the seconds of work that it takes to read a CRL of so many entries."""
+    began = time.process_time()
+    assert count == sum(1 for _ in read_crl(octets).entries())
+    return time.process_time() - began
+
+
 def test_reading_takes_time_as_its_size(offline):
     """Linear, whatever is in it: twice as many entries take about twice as long."""
     spent = []
@@ -193,9 +200,7 @@ def test_reading_takes_time_as_its_size(offline):
             entry(one, offline.at, RevocationReason.SUPERSEDED, offline.at) for one in range(count)
         ]
         octets = forged(offline, *entries)
-        began = time.process_time()
-        assert count == sum(1 for _ in read_crl(octets).entries())
-        spent.append(time.process_time() - began)
+        spent.append(min(reading(octets, count) for _ in range(3)))
         assert spent[-1] <= len(octets) / 65_536
 
     assert spent[1] < 12 * spent[0]

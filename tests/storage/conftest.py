@@ -73,7 +73,7 @@ def url(request):
 @pytest.fixture
 def database(url):
     """An open database with all tables."""
-    opened = open_database(url, patience=5)
+    opened = open_database(url, patience=60)
     yield opened
     opened.close()
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from pikaserver.api.errors import StorageUnavailable
 from pikaserver.storage.database import open_database
 from pikaserver.storage.tables import job_lease
+from pikaserver.testing.patience import SECONDS
 
 MOMENT = datetime(2026, 5, 1, tzinfo=UTC)
 THREADS = 16
@@ -60,7 +61,7 @@ class Member(threading.Thread):
         try:
             with self.database.transaction() as connection:
                 self.inside.set()
-                self.go.wait(10)
+                self.go.wait(SECONDS)
                 add(connection, self.row)
                 fail(self.error)
         except (ValueError, KeyError, IntegrityError, StorageUnavailable) as error:
@@ -71,7 +72,7 @@ class Member(threading.Thread):
     def finish(self):
         """Let it go, wait for its end and tell how that was."""
         self.go.set()
-        self.join(10)
+        self.join(SECONDS)
         return self.outcome
 
 
@@ -81,7 +82,7 @@ def line_up(database):
 
     def start(*members):
         first = Member(database, *members[0])
-        assert first.inside.wait(10)
+        assert first.inside.wait(SECONDS)
         others = [Member(database, *member) for member in members[1:]]
         deadline = threading.Event()
         while database._waiting < len(others):  # noqa: SLF001 - nothing else tells who waits
@@ -201,7 +202,7 @@ def test_whoever_waits_too_long_gets_an_answer(url):
     """A stuck block does not pile up threads behind it; it can still end well."""
     database = open_database(url, patience=0.05)
     stuck = Member(database, "a")
-    assert stuck.inside.wait(10)
+    assert stuck.inside.wait(SECONDS)
 
     with pytest.raises(StorageUnavailable, match="too long"), database.transaction():
         pass

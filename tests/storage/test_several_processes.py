@@ -11,7 +11,7 @@ from pikaserver.storage.database import open_database
 from pikaserver.storage.tables import job_lease, metadata
 
 MOMENT = datetime(2026, 5, 1, tzinfo=UTC)
-SECONDS = 20
+SECONDS = 60
 
 
 @pytest.fixture

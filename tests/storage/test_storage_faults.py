@@ -121,7 +121,7 @@ def test_a_bad_disk_is_told_and_forgotten(fault, wrapper, sqlite_template, tmp_p
 
 def test_who_waits_to_write_goes_next(sqlite_url):
     """A busy server does not starve a command line, nor a long import the server."""
-    database = open_database(sqlite_url, patience=2)
+    database = open_database(sqlite_url, patience=20)
     with writer(sqlite_url, threads=6) as busy:
         assert busy.stdout.readline()
         for number in range(20):

@@ -21,7 +21,7 @@ from pikaserver.web.limits import Limits
 from pikaserver.web.listeners import WebListener, WebListenerSettings
 from pikaserver.web.tls import IdentityFiles, TlsSettings
 
-PATIENCE = 20
+PATIENCE = 60
 """Seconds after which a client of a test gives up."""
 QUICK = Limits(round_seconds=0.05)
 LAST = b"GET /door HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -229,7 +229,7 @@ def curl(authority):
     def ask(running, pair=()):
         shown = [word for words in zip(("--cert", "--key"), pair, strict=False) for word in words]
         url = "https://{}:{}/door".format(*running.address)
-        return run("curl", "-sS", "--max-time", "20", "--cacert", authority.file, *shown, url)
+        return run("curl", "-sS", "--max-time", "60", "--cacert", authority.file, *shown, url)
 
     return ask
 

@@ -162,7 +162,7 @@ def test_a_web_server_may_show_its_own_certificate(house, tls, talk, authority, 
 
 
 def test_a_required_certificate_that_does_not_verify_ends_the_handshake(
-    house, tls, talk, bad, caplog
+    house, tls, talk, bad, caplog, until
 ):
     """An alert for its owner, the reason for the log, and nothing for the application."""
     caplog.set_level(logging.INFO)
@@ -171,6 +171,7 @@ def test_a_required_certificate_that_does_not_verify_ends_the_handshake(
 
     answer = talk(running, "-cert", chain, "-cert_chain", chain, "-key", key)
 
+    until(lambda: running.listener.traffic.failed_handshakes)
     assert "alert" in answer
     assert [] == running.door.requests
     assert [why] == [r.why for r in caplog.records if r.msg == "handshake failed"]

@@ -24,7 +24,7 @@ NO_TLS = TlsSettings(lambda: TlsIdentity(b"", b"", ""))
 def curl(*arguments):
     """Return what curl prints."""
     done = subprocess.run(
-        ["curl", "-sS", "--max-time", "20", *arguments], capture_output=True, text=True, check=False
+        ["curl", "-sS", "--max-time", "60", *arguments], capture_output=True, text=True, check=False
     )
     return done.stdout or done.stderr
 
@@ -157,7 +157,7 @@ def test_a_large_answer_reaches_a_client_that_reads_late(house):
     running.door.answer = bytes(range(256)) * 100_000
     with running.connect() as late:
         late.sendall(LAST)
-        assert running.door.entered.wait(20)
+        assert running.door.entered.wait(60)
         running.door.answer = b"quick"
         assert running.send(LAST).endswith(b"quick")
 
@@ -213,14 +213,14 @@ def test_stop_lets_a_running_request_end_and_takes_no_other(house):
     """The idle go at once; the door is closed for newcomers."""
     running = house.start()
     house.running.remove(running.listener)
-    stopping = threading.Thread(target=running.listener.stop, args=(20,))
+    stopping = threading.Thread(target=running.listener.stop, args=(60,))
     with running.connect() as idle, running.connect() as busy:
         idle.sendall(GET)
         assert idle.recv(10_000).endswith(b"hello")
         running.door.entered.clear()
         running.door.gate.clear()
         busy.sendall(GET)
-        assert running.door.entered.wait(20)
+        assert running.door.entered.wait(60)
 
         stopping.start()
         assert b"" == running.read_all(idle)
@@ -228,7 +228,7 @@ def test_stop_lets_a_running_request_end_and_takes_no_other(house):
             running.connect()
         running.door.gate.set()
         answer = running.read_all(busy)
-    stopping.join(20)
+    stopping.join(60)
 
     assert answer.endswith(b"hello")
     assert b"Connection: close" in answer
@@ -241,7 +241,7 @@ def test_stop_does_not_wait_longer_than_it_was_told(house):
     running.door.gate.clear()
     with running.connect() as busy:
         busy.sendall(GET)
-        assert running.door.entered.wait(20)
+        assert running.door.entered.wait(60)
 
         house.running.remove(running.listener)
         running.listener.stop(0.1)
