@@ -51,7 +51,7 @@ class AgentHost:
             LoggedFault: a deed failed in a way that nobody foresaw.
         """
         with watched("hsm_agent"), socket.socket(socket.AF_UNIX) as caller:
-            caller.settimeout(10)
+            caller.settimeout(60)
             caller.connect(str(self.place.socket))
             try:
                 caller.sendall(octets)

@@ -113,7 +113,7 @@ class ServerEnd:
         self.lines.inboxes.clear()
         with watched(*PACKAGES):
             self._reception.serve(stream, "192.0.2.1", lambda: None)
-        self.answers = [inbox.get(timeout=1) for inbox in self.lines.inboxes]
+        self.answers = [inbox.get(timeout=60) for inbox in self.lines.inboxes]
         assert all(isinstance(answer, Answer | Lost) for answer in self.answers)
         assert not self.office.lines.present()
         self._forget()

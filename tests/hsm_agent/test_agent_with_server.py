@@ -15,6 +15,9 @@ from tests.hsm_agent.agent_process import AgentProcess
 PLUGINS = ("--plugins", "crl,est,agents")
 
 
+pytestmark = pytest.mark.timeout(900)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server that awaits agents."""

@@ -1,5 +1,6 @@
 """A node of the server that tests hold in their hands: it speaks the wire, and lies on demand."""
 
+import select
 import socket
 import ssl
 import threading
@@ -33,6 +34,7 @@ class Connection:
         self.identifier = b""
         self.session = None
         self._sending = threading.Lock()
+        self._using = threading.Lock()
         self._beating = threading.Event()
         self.later = []
 
@@ -41,13 +43,30 @@ class Connection:
         found = b""
         while len(found) < count:
             try:
-                more = self.line.recv(count - len(found))
+                more = self._some(count - len(found))
             except (ssl.SSLError, ConnectionError) as error:
                 raise Gone from error
             if not more:
                 raise Gone
             found += more
         return found
+
+    def _some(self, count):
+        """Receive up to so many octets, never within OpenSSL while `beat` is: a line is for one."""
+        waiting = select.poll()
+        waiting.register(self.line, select.POLLIN)
+        while True:
+            with self._using:
+                patience = self.line.gettimeout()
+                self.line.settimeout(0)
+                try:
+                    return self.line.recv(count)
+                except ssl.SSLWantReadError:
+                    pass
+                finally:
+                    self.line.settimeout(patience)
+            if not waiting.poll(patience * 1000):
+                raise TimeoutError
 
     def delivery(self):
         """Return what the next frame brings."""
@@ -74,7 +93,8 @@ class Connection:
     def send_octets(self, octets):
         """Send octets as they are."""
         try:
-            self.line.sendall(octets)
+            with self._using:
+                self.line.sendall(octets)
         except (ssl.SSLError, OSError) as error:
             raise Gone from error
 
