@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pikaserver.api.errors import NotFound, RequestRejected
+from pikaserver.api.operations import Entropy
 from pikaserver.api.server import Server
 from pikaserver_acme.identifiers import check_pattern
 from pikaserver_acme.jose import base64url
@@ -65,8 +66,7 @@ class ExternalAccounts:
             raise RequestRejected("a registration needs at least one use and a lifetime")
         patterns = [check_pattern(one) for one in allow]
         entropy, now = self._server.entropy, self._server.clock()
-        kid = base64url.encode(entropy(_KID_OCTETS))
-        key = entropy(_KEY_OCTETS)
+        kid, key = base64url.encode(_drawn(entropy, _KID_OCTETS)), _drawn(entropy, _KEY_OCTETS)
         ends = stored(now + lifetime)
         with self._server.database.transaction() as connection:
             storage.add(
@@ -139,6 +139,16 @@ class ExternalAccounts:
         if read_key(read_object(message.payload, "the bound key")).thumbprint != key.thumbprint:
             raise malformed("externalAccountBinding is for another account key")
         return found
+
+
+def _drawn(entropy: Entropy, octets: int) -> bytes:
+    """Return octets that base64url does not write with a minus sign at the beginning.
+
+    Programs like certbot would take such a word on their command line for another option.
+    """
+    while base64url.encode(drawn := entropy(octets)).startswith("-"):
+        pass
+    return drawn
 
 
 def refused() -> AcmeError:
