@@ -6,7 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SECONDS = 15.0
+SECONDS = 60.0
+"""Only a fault makes it so long; a machine that has much else to do may need some of it."""
 _EACH = 0.005
 
 

@@ -21,11 +21,14 @@ from pikaserver.opening import open_server
 from pikaserver.server import PkiServer
 from pikaserver.settings.loading import load
 from pikaserver.testing.clock import FrozenClock
+from pikaserver.testing.ports import PORTS
 
 HOSTNAME = "pki.example.test"
 _PROGRAM = (sys.executable, "-m", "pikaserver.cli")
 _START_SECONDS = 60
-_CRL_SECONDS = 15
+_CRL_SECONDS = 60
+"""The minute within which a revocation has to be on a CRL."""
+_ANSWER_SECONDS = 60
 
 
 @contextlib.contextmanager
@@ -145,17 +148,17 @@ class ServerProcess:
         """Return what the plain listener answers to GET, whatever the status."""
         address = f"http://127.0.0.1:{self.http_port}{path}"
         try:
-            with urllib.request.urlopen(address, timeout=10) as answer:
+            with urllib.request.urlopen(address, timeout=_ANSWER_SECONDS) as answer:
                 return bytes(answer.read())
         except urllib.error.HTTPError as refused:
             with refused:
                 return refused.read()
 
     def wait_for_crl(self, *serials: int, authority: str = "issuing") -> bytes:
-        """Return the first CRL in DER that names all these serials; it comes within seconds.
+        """Return the first CRL in DER that names all these serials.
 
         Raises:
-            TimeoutError: it does not come.
+            TimeoutError: it does not come within a minute.
         """
         deadline = time.monotonic() + _CRL_SECONDS
         missing = set(serials)
@@ -203,7 +206,5 @@ def running_server(folder: Path, *arguments: str) -> Iterator[ServerProcess]:
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback on which nobody listens, and nobody else will."""
+    return PORTS.take()
