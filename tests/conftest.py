@@ -5,9 +5,16 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pikaserver.testing.postgres import PostgresMissing, postgres_cluster
 from pikaserver.testing.requirements import missing
+
+# How long an example takes is a matter of the machine and of what else it does.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
 
 
 class PluginShelf:
