@@ -9,7 +9,6 @@ any text.  Ports are replaced by free ones.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import pytest
 
 from pikaserver.testing.patience import until
 from pikaserver.testing.requirements import missing, require_program
+from pikaserver.testing.servers import free_port
 
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "tutorials").glob("*.md"))
 BLOCK = re.compile(
@@ -76,11 +76,7 @@ def environment(page):
 @pytest.fixture
 def free_ports():
     """Give a free port for each one of the pages."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
-    ports = [str(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return dict(zip(PORTS, ports, strict=True))
+    return {port: str(free_port()) for port in PORTS}
 
 
 @pytest.fixture
@@ -105,15 +101,14 @@ def start(tmp_path, environment):
     yield start_
     for process in reversed(started):
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_tutorial_does_what_it_says(page, tmp_path, environment, free_ports, start):
     """Whoever types the commands of a page sees what the page shows."""
-    text = page.read_text()
-    for port, free in free_ports.items():
-        text = text.replace(port, free)
+    # All at once: a free port may hold the digits of one of the pages.
+    text = re.sub("|".join(PORTS), lambda port: free_ports[port[0]], page.read_text())
 
     for block in blocks(text):
         if block.terminal != "Second":
