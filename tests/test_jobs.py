@@ -14,6 +14,7 @@ from pikaserver.api.operations import Job
 from pikaserver.jobs import LEASE, LONGEST_WAIT, RENEWAL, RETRY, JobRunner
 from pikaserver.storage.leases import Lease
 from pikaserver.testing.clock import FrozenClock
+from pikaserver.testing.patience import SECONDS
 
 HOUR = timedelta(hours=1)
 
@@ -262,12 +263,12 @@ def test_a_long_run_keeps_its_lease_and_is_not_started_twice(house):
     def run():
         house.runs.append("run")
         begun.set()
-        assert end.wait(10)
+        assert end.wait(SECONDS)
 
     job = Job("tidy", timedelta(seconds=1), run)
     runner = JobRunner(house.leases, house.leases, house.clock, [job], "node-1")
     runner.tick()
-    assert begun.wait(10)
+    assert begun.wait(SECONDS)
     house.clock.advance(RENEWAL)
 
     runner.tick()
@@ -287,10 +288,10 @@ def test_the_thread_runs_what_is_due_and_stops(house):
     runner = JobRunner(house.leases, house.leases, house.clock, [job], "node-1")
 
     runner.start()
-    assert ran.wait(10)
+    assert ran.wait(SECONDS)
     ran.clear()
     runner.run_now("tidy")
-    assert ran.wait(10)
+    assert ran.wait(SECONDS)
     runner.stop()
     ran.clear()
     runner.run_now("tidy")

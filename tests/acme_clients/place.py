@@ -26,7 +26,7 @@ from pikaserver_acme.policies.rules import read_rules
 from tests.acme_validation.dns_server import DnsServer
 
 NAMES = ("www.example.com", "mail.example.com", "example.com", "app.example.org")
-SECONDS = 60
+SECONDS = 200
 EXTERNAL_ACCOUNTS = 8
 
 

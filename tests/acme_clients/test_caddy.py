@@ -13,7 +13,7 @@ import pytest
 from pikaserver.testing.servers import free_port
 from tests.acme_clients.place import client
 
-SECONDS = 40
+SECONDS = 120
 
 
 @contextlib.contextmanager
@@ -60,7 +60,7 @@ def caddy(place, name, policy, ports, **issuer):
         yield folder / "log"
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         log.close()
 
 
@@ -71,7 +71,7 @@ def handshake(place, name, port, log):
     while True:
         try:
             with (
-                socket.create_connection(("127.0.0.1", port), timeout=5) as line,
+                socket.create_connection(("127.0.0.1", port), timeout=20) as line,
                 context.wrap_socket(line, server_hostname=name) as tls,
             ):
                 return [value for _, value in tls.getpeercert()["subjectAltName"]]

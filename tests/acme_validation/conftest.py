@@ -56,7 +56,7 @@ def ask(dns):
         usual = Limits(
             vantage_points=(VantagePoint("here", (dns.address,)),),
             reachable=LOOPBACK,
-            timeout_seconds=5,
+            timeout_seconds=30,
         )
         question = Question(
             challenge_id=1,

@@ -1,6 +1,5 @@
 """A DNS server of the tests: answers what it was told, by UDP and TCP on one port of loopback."""
 
-import socket
 import socketserver
 import threading
 from collections.abc import Iterable
@@ -130,9 +129,3 @@ def _two_sockets(
             server.block_on_close = False
         return udp, tcp
     raise OSError("no port is free for both UDP and TCP")
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]

@@ -12,4 +12,4 @@ def exchanged(octets: bytes) -> Answer:
     with ours, theirs:
         theirs.sendall(octets)
         theirs.shutdown(socket.SHUT_WR)
-        return get(ours, "www.example.org", "/", Attempt(5))
+        return get(ours, "www.example.org", "/", Attempt(30))

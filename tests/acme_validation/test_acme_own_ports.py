@@ -1,8 +1,7 @@
 """What a server knows of its own ports."""
 
 from pikaserver.serving import RunningServer
-from pikaserver.testing.servers import make_server
-from tests.acme_validation.dns_server import free_port
+from pikaserver.testing.servers import free_port, make_server
 
 
 def test_a_server_knows_the_ports_that_it_listens_on(tmp_path):

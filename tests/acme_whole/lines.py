@@ -19,7 +19,7 @@ class Line:
     def send(self, method, path, body=b"", headers=None):
         try:
             self._open = self._open or http.client.HTTPSConnection(
-                "localhost", self._port, timeout=20, context=self._context
+                "localhost", self._port, timeout=60, context=self._context
             )
             self._open.request(method, path, body, headers or {})
             answer = self._open.getresponse()

@@ -72,7 +72,7 @@ class Desk:
                 os.write(terminal, f"{secret}\n".encode())
             told += _read_until(terminal, b"")
             os.close(terminal)
-            assert 0 == process.wait(30), told
+            assert 0 == process.wait(60), told
         return told.decode()
 
     def ca(self, name, *words):

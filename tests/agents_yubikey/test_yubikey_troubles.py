@@ -88,7 +88,7 @@ def test_a_touch_that_does_not_come_is_told(card_desk):
     assert 200 == answer.status
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -1,6 +1,5 @@
 """The proxies of ``config/`` overwrite every header that pikaserver believes."""
 
-import socket
 import socketserver
 import subprocess
 import threading
@@ -14,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pikaserver.testing.requirements import require_program
+from pikaserver.testing.servers import free_port
 
 CONFIG = Path(__file__).parents[2] / "config"
 FORGED = (
@@ -84,15 +84,12 @@ def ports(request, folder):
     """Run a front with our file, its paths and ports replaced, and give the two ports."""
     package = {"nginx": "nginx-light", "haproxy": "haproxy"}[request.param]
     program = require_program(request.param, package=package, also_in=[Path("/usr/sbin")])
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    plain, tls = (each.getsockname()[1] for each in sockets)
-    for each in sockets:
-        each.close()
+    plain, tls = free_port(), free_port()
     front = {"nginx": nginx, "haproxy": haproxy}[request.param]
     process = subprocess.Popen([program, *front(folder, plain, tls)], stderr=subprocess.DEVNULL)
     yield plain, tls
     process.terminate()
-    process.wait(timeout=20)
+    process.wait(timeout=60)
 
 
 def nginx(folder, plain, tls):
@@ -133,7 +130,7 @@ def haproxy(folder, plain, tls):
 def ask(url, *arguments):
     """Send a request with every header forged."""
     headers = [word for header in FORGED for word in ("--header", header)]
-    patience = ["--retry", "5", "--retry-delay", "1", "--retry-connrefused"]
+    patience = ["--retry", "60", "--retry-delay", "1", "--retry-connrefused"]
     subprocess.run(
         ["curl", "-sfk", *patience, *headers, *arguments, url], check=True, capture_output=True
     )

@@ -1,6 +1,5 @@
 """EST under a prefix of nginx' paths: cut off by the proxy, or known to the plugin."""
 
-import socket
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from pikaserver.asn1.der import write_pem
 from pikaserver.testing.clock import CountedEntropy
 from pikaserver.testing.est_clients import CurlEst, make_wish
 from pikaserver.testing.requirements import require_program
+from pikaserver.testing.servers import free_port
 from pikaserver.web.application import build_application
 from pikaserver.web.limits import Limits
 from pikaserver.web.listeners import WebListener, WebListenerSettings
@@ -68,21 +68,18 @@ def listening(fake, folder):
 @contextmanager
 def proxying(est_server, folder):
     program = require_program("nginx", package="nginx-light", also_in=[Path("/usr/sbin")])
-    free = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    plain, tls = (one.getsockname()[1] for one in free)
-    for one in free:
-        one.close()
+    plain, tls = free_port(), free_port()
     write_files(est_server, folder, plain, tls)
     command = [program, "-c", str(folder / "nginx.conf"), "-e", "stderr"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        ready = ("--retry", "20", "--retry-delay", "1", "--retry-connrefused")
+        ready = ("--retry", "60", "--retry-delay", "1", "--retry-connrefused")
         url = f"https://localhost:{tls}/"
         subprocess.run(["curl", "-sk", *ready, url], check=True, capture_output=True)
         yield tls
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 def write_files(est_server, folder, plain, tls):

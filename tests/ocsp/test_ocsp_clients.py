@@ -19,7 +19,7 @@ from pikaserver.testing.openssl import require_ml_dsa_openssl
 from pikaserver.testing.requirements import require_program
 from pikaserver.testing.servers import ServerProcess, free_port, running_server
 
-PATIENCE = 20
+PATIENCE = 60
 NGINX = """
 user root; daemon off; pid {folder}/pid; error_log stderr info;
 events {{}}
@@ -226,7 +226,7 @@ def test_curl_gets_what_openssl_verifies(house, good):
 
 def curl(url, *words):
     done = subprocess.run(
-        ["curl", "-sS", "--path-as-is", "--max-time", "20", *words, url],
+        ["curl", "-sS", "--path-as-is", "--max-time", "60", *words, url],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stdout
@@ -307,7 +307,7 @@ def started(*command, port):
         end = time.monotonic() + PATIENCE
         while True:
             try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
+                socket.create_connection(("127.0.0.1", port), 5).close()
                 break
             except OSError:
                 assert process.poll() is None, process.stderr.read()

@@ -19,7 +19,7 @@ import boto3
 from pikaserver.testing.requirements import require_program
 from pikaserver.testing.servers import free_port
 
-START_SECONDS = 30
+START_SECONDS = 60
 SYSTEM = (Path("/usr/sbin"), Path("/usr/lib/strongswan"), Path("/usr/libexec/strongswan"))
 
 
@@ -358,7 +358,7 @@ def subscribed(port, pki, topic, count=1, *options):
     tool = program("mosquitto_sub", "mosquitto-clients")
     certificate, key = pki.identity("reader")
     line = ["-h", "localhost", "-p", str(port), "--cafile", pki.ca, "--cert", certificate]
-    wanted = ["--key", key, "-t", topic, "-C", str(count), "-W", "20", "-F", "%r %t %x", *options]
+    wanted = ["--key", key, "-t", topic, "-C", str(count), "-W", "60", "-F", "%r %t %x", *options]
     done = subprocess.run([tool, *line, *wanted], capture_output=True, text=True, check=True)
     rows = [row.split(" ") for row in done.stdout.splitlines()]
     return [(retained == "1", name, bytes.fromhex(octets)) for retained, name, octets in rows]

@@ -13,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pikaserver.api.certificates import Revocation, RevocationReason
 from pikaserver.api.errors import RequestRejected, Unavailable
 from pikaserver.asn1.csr import read_csr
+from pikaserver.testing.patience import SECONDS
 from pikaserver.testing.throw_away import throw_away_key, throw_away_request
 from tests.publish.certificates import TinyPki
 from tests.publish.programs import broker, subscribed, wait_for
@@ -94,7 +95,7 @@ def listening(port, pki, topic):
     client.connect("localhost", port)
     client.loop_start()
     client.subscribe(topic)
-    assert subscribed_.wait(10)
+    assert subscribed_.wait(SECONDS)
     yield heard
     client.disconnect()
     client.loop_stop()

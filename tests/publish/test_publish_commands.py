@@ -1,6 +1,7 @@
 """``pikaserver publish`` beside a running server, targets in trouble, a server that is killed."""
 
 import json
+import re
 
 import pytest
 from cryptography import x509
@@ -8,6 +9,7 @@ from cryptography import x509
 from tests.publish.plant import plant, seconds_until
 from tests.publish.programs import moody_server
 
+AUTHORITIES, ENDINGS = ("root", "issuing"), ("crl", "cer")
 CONFIG = """
 [publishing]
 first-retry-seconds = 1
@@ -22,7 +24,7 @@ certificate = "{folder}/out/{{authority}}.cer"
 [plugins.publish.targets.moody]
 kind = "http"
 crl = "{moody}/{{authority}}.crl"
-timeout-seconds = 1
+timeout-seconds = 20
 """
 
 
@@ -59,22 +61,28 @@ def _has_newest(house, moody):
     return there is not None and there == house.server.get("/crl/issuing.crl")
 
 
+def waiting(house):
+    """Return how much waits for each target, as the metrics tell it."""
+    metrics = house.server.get("/metrics").decode()
+    found = re.findall(r'^pikaserver_publish_waiting{target="(.+)"} (.+)$', metrics, re.MULTILINE)
+    return {target: float(number) for target, number in found}
+
+
 def state(house, target, what):
     return house.targets()[target, what]["state"]
 
 
 def test_one_target_in_trouble_keeps_no_other_waiting(house, moody):
     """It is told of everywhere, and gets what it lacks as soon as it is well."""
-    seconds_until((house.folder / "out" / "issuing.crl").exists)
+    there = [house.folder / "out" / f"{name}.{end}" for name in AUTHORITIES for end in ENDINGS]
+    seconds_until(lambda: all(path.exists() for path in there))
     assert house.server.get("/crl/issuing.crl") == (house.folder / "out/issuing.crl").read_bytes()
     assert house.server.get("/ca/issuing.cer") == (house.folder / "out/issuing.cer").read_bytes()
-    seconds_until(lambda: b"degraded" in house.server.get("/readyz"))
+    seconds_until(lambda: b"moody: not reached since" in house.server.get("/readyz"))
     parts = json.loads(house.server.get("/readyz"))["parts"]
-    assert "moody: not reached since" in parts["publishing"]["detail"]
+    assert "degraded" == parts["publishing"]["state"]
     assert "503" in parts["publishing"]["detail"]
-    metrics = house.server.get("/metrics").decode()
-    assert 'pikaserver_publish_waiting{target="moody"} 2.0' in metrics
-    assert 'pikaserver_publish_waiting{target="folder"} 0.0' in metrics
+    seconds_until(lambda: {"moody": 2.0, "folder": 0.0} == waiting(house))
     whole = next(row for key, row in house.targets().items() if key[0] == "moody")
     assert "failing, lacks 2" == whole["state"]
     assert "503" in whole["error"]

@@ -68,7 +68,7 @@ def get(port, house, name):
     context = ssl.create_default_context(cafile=house.chain)
     context.load_cert_chain(house.folder / f"{name}.pem", house.folder / f"{name}.key")
     with contextlib.ExitStack() as stack:
-        line = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        line = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
         try:
             secured = context.wrap_socket(line, server_hostname="localhost")
             stack.enter_context(secured)
@@ -253,7 +253,7 @@ def authenticates(port, house, folder, name):
     config = folder / f"{name}.conf"
     values = {"name": name, "chain": house.chain, "folder": house.folder}
     config.write_text(SUPPLICANT.format(**values))
-    words = ["-c", config, "-a", "127.0.0.1", "-p", str(port), "-s", "testing123", "-t", "5"]
+    words = ["-c", config, "-a", "127.0.0.1", "-p", str(port), "-s", "testing123", "-t", "60"]
     done = subprocess.run([tool, *words], capture_output=True, text=True, check=False)
     return done.returncode == 0
 

@@ -13,7 +13,7 @@ from pikaserver.publishing.reports import Reports, rows
 from pikaserver.publishing.workers import Publishing
 from pikaserver.storage import leases
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Gate:

@@ -131,7 +131,7 @@ def test_strongswan_polls_until_somebody_approved(server, house, pki, tmp_path):
     house.set("approval=true")
     client = Strongswan(pki, tmp_path, f"http://127.0.0.1:{server.http_port}/scep/device")
     words = client.scep("--in", "key.pem", "--password", house.challenge())
-    process = client.start(*words, "--interval", "1", "--maxpolltime", "30", out="cert.pem")
+    process = client.start(*words, "--interval", "1", "--maxpolltime", "60", out="cert.pem")
     try:
         lines = iter(process.stderr.readline, b"")
         assert any(b"pending" in line.lower() for line in lines)

@@ -22,7 +22,7 @@ def environment_of(rules, folder, places, tls_file):
         (folder / name).write_text(text)
         (folder / name).chmod(0o600)
     here = f"https://127.0.0.1:{intune.server_port}/"
-    elsewhere = {"ca-file": str(tls_file), "timeout-seconds": 10}
+    elsewhere = {"ca-file": str(tls_file), "timeout-seconds": 60}
     tables = {
         "INTUNE": {
             "contoso": {

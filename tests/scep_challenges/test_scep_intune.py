@@ -57,7 +57,7 @@ def make_house(place, intune, tls_file, secret):  # noqa: ARG001 - the tenant is
             "graph-url": here,
             "resource-url": "https://api.manage.microsoft.com/",
             "ca-file": str(tls_file),
-            "timeout-seconds": 10,
+            "timeout-seconds": 60,
             **changes,
         }
         return House(

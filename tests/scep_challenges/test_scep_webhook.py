@@ -41,7 +41,7 @@ def house(place, tls_file, secret):
         "url": f"https://127.0.0.1:{place.server_port}/decide?for=scep",
         "secret-file": secret(SECRET),
         "ca-file": str(tls_file),
-        "timeout-seconds": 10,
+        "timeout-seconds": 60,
     }
     return House(
         webhooks={"inventory": webhook},

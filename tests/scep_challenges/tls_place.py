@@ -58,7 +58,7 @@ def self_signed(folder):
 class Quiet(BaseHTTPRequestHandler):
     """Logs nothing."""
 
-    timeout = 10
+    timeout = 60
 
     def log_message(self, *_):
         """Say nothing."""
