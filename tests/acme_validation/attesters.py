@@ -10,11 +10,11 @@ import cbor2
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from pikaserver.asn1 import der
-from tests.acme_validation.conftest import KEY_AUTHORIZATION, TOKEN
+from tests.acme_validation.tokens import KEY_AUTHORIZATION, TOKEN
 from tests.virtual_yubikey.attestation import Device, Maker, attest, certificate_object
 from tests.virtual_yubikey.keys import KeyType, PinPolicy, SlotKey, TouchPolicy
 
@@ -228,3 +228,9 @@ def ecdsa_structure(signature):
 def sized(octets):
     """Return TPM2B."""
     return len(octets).to_bytes(2, "big") + octets
+
+
+def digest(key):
+    """Return the fact that binds a key."""
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(spki).hexdigest()

@@ -1,7 +1,5 @@
 """Servers of the world outside, and questions about it."""
 
-import base64
-import hashlib
 from dataclasses import replace
 
 import pytest
@@ -10,19 +8,14 @@ from pikaserver.testing.fake_server import FakeServer
 from pikaserver_acme.validation.question import Limits, Question, VantagePoint
 from pikaserver_acme.validation.settings import ValidationSettings
 from pikaserver_acme.validation.validators import Validation
+from tests.acme_validation.attesters import (
+    Maker2,
+)
 from tests.acme_validation.challenges import FakeChallenges
 from tests.acme_validation.dns_server import DnsServer
 from tests.acme_validation.raw_server import RawServer
+from tests.acme_validation.tokens import ACCOUNT, KEY_AUTHORIZATION, TOKEN
 
-TOKEN = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"  # noqa: S105 - it is public, in a URL
-KEY_AUTHORIZATION = f"{TOKEN}.9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"
-ACCOUNT = "https://pki.example/acme/web/account/7"
-PATH = f"/.well-known/acme-challenge/{TOKEN}"
-DIGEST = (
-    base64.urlsafe_b64encode(hashlib.sha256(KEY_AUTHORIZATION.encode()).digest())
-    .rstrip(b"=")
-    .decode()
-)
 LOOPBACK = ("127.0.0.0/8",)
 
 
@@ -89,5 +82,25 @@ def look(validation):
     def now(question):
         verdict, _again = validation.validate(question)
         return verdict
+
+    return now
+
+
+@pytest.fixture(scope="module")
+def maker():
+    """Give a maker of devices."""
+    return Maker2("Stand-in")
+
+
+@pytest.fixture
+def attest(ask, look):
+    """Return a function that asks about a device and gives the verdict."""
+
+    def now(octets, value, roots=None, kind="permanent-identifier"):
+        limits = {} if roots is None else {"attestation_roots": roots}
+        question = ask(
+            "device-attest-01", value, identifier_type=kind, response=octets, limits=limits
+        )
+        return look(question)
 
     return now

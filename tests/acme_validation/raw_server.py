@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from tests.acme_validation.tokens import KEY_AUTHORIZATION, PATH
+
 Say = Callable[[socket.socket, bytes], None]
 """Is given the connection and what came up to the first empty line."""
 
@@ -94,3 +96,6 @@ def drip(octets: bytes, ending: threading.Event, seconds: float = 0.02) -> Say:
             line.sendall(octets)
 
     return say
+
+
+GOOD = by_path({PATH: answer("200 OK", KEY_AUTHORIZATION.encode())})

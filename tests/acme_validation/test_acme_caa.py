@@ -9,7 +9,7 @@ from pikaserver.api.errors import Unavailable
 from pikaserver_acme.validation.perspectives import Finding
 from pikaserver_acme.validation.question import CaaQuestion, Limits, VantagePoint, Verdict
 from pikaserver_acme.validation.validators import CAA_AT_ONCE
-from tests.acme_validation.conftest import ACCOUNT, DIGEST
+from tests.acme_validation.tokens import ACCOUNT, DIGEST
 
 NAME = "a.b.example.org"
 

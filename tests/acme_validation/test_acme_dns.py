@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from pikaserver.api.errors import MalformedRequest
 from pikaserver_acme.validation.dns_01 import account_label
 from pikaserver_acme.validation.issue_values import read_issue_value
-from tests.acme_validation.conftest import ACCOUNT, DIGEST, KEY_AUTHORIZATION
 from tests.acme_validation.raw_server import always, answer
+from tests.acme_validation.tokens import ACCOUNT, DIGEST, KEY_AUTHORIZATION
 
 NAME = "www.example.org"
 CHALLENGE = f"_acme-challenge.{NAME}"

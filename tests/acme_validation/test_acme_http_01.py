@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pikaserver_acme.validation.attempt import Failed
 from pikaserver_acme.validation.redirects import Place, follow
 from tests.acme_validation.certificates import self_signed
-from tests.acme_validation.conftest import KEY_AUTHORIZATION, PATH, TOKEN
 from tests.acme_validation.exchanging import exchanged
 from tests.acme_validation.raw_server import always, answer, by_path
+from tests.acme_validation.tokens import KEY_AUTHORIZATION, PATH, TOKEN
 
 BODY = KEY_AUTHORIZATION.encode()
 

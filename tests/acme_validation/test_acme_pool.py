@@ -15,7 +15,7 @@ from pikaserver_acme.validation.question import Verdict
 from pikaserver_acme.validation.settings import ValidationSettings
 from pikaserver_acme.validation.validators import BEYOND_ATTEMPTS, Validation
 from tests.acme_validation.challenges import StoredChallenges
-from tests.acme_validation.conftest import DIGEST
+from tests.acme_validation.tokens import DIGEST
 
 NAME = "_acme-challenge.www.example.org"
 RECORD = f'"{DIGEST}"'

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pikaserver.asn1 import der
 from pikaserver_acme.validation.tls_alpn_01 import ACME_IDENTIFIER
 from tests.acme_validation.certificates import self_signed
-from tests.acme_validation.conftest import KEY_AUTHORIZATION
+from tests.acme_validation.tokens import KEY_AUTHORIZATION
 
 NAME = x509.DNSName("www.example.org")
 DIGEST = hashlib.sha256(KEY_AUTHORIZATION.encode()).digest()

@@ -3,10 +3,17 @@
 import base64
 import subprocess
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from pikaserver.asn1 import cmc, der
 from pikaserver.asn1.cms import read_certificates_only
@@ -22,6 +29,9 @@ from pikaserver.asn1.elements import (
     read_element,
 )
 from pikaserver.testing.requirements import require_program
+from pikaserver.testing.throw_away import (
+    distinguished_name,
+)
 
 URL = "/.well-known/est/fullcmc"
 PKCS7 = {"Content-Type": "application/pkcs7-mime; smime-type=CMC-Request"}
@@ -166,3 +176,28 @@ def read_told(value: bytes) -> Told:
 def content_of(value: bytes) -> bytes:
     found = read_element(value, 0)
     return value[found.start : found.end]
+
+
+def self_signed(key):
+    """Return a certificate that a client makes for its own new key."""
+    name = distinguished_name("plc-21")
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = (
+        x509.CertificateBuilder(name, name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2040, 1, 1, tzinfo=UTC))
+        .add_extension(identifier, critical=False)
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def new_keys(answer):
+    """Return the public keys of the certificates in an answer."""
+    return [
+        x509.load_der_x509_certificate(one)
+        .public_key()
+        .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        for one in answer.certificates
+    ]

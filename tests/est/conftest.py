@@ -20,6 +20,7 @@ from pikaserver.testing.throw_away import (
 )
 from pikaserver_est import storage
 from pikaserver_est.plugin import EstSettings, register_services
+from tests.est.cmc_client import CmcClient
 
 
 @pytest.fixture
@@ -63,3 +64,29 @@ def registrar(server):
     return server.certificates.add(
         replace(made, certificate=certificate, serial=serial, fingerprint=fingerprint)
     )
+
+
+@pytest.fixture
+def record(server, key):
+    """Return a certificate of ours for the key."""
+    return server.issue(read_csr(throw_away_request(key, "plc-21")))
+
+
+@pytest.fixture
+def client(est, server, tmp_path):
+    """Return a client of CMC."""
+    root = server.authorities.keys["root"][0].certificate
+    return CmcClient(est, tmp_path, [root], server.clock())
+
+
+@pytest.fixture
+def new(server):
+    """Return a key that a client changes to."""
+    return throw_away_key(server.entropy)
+
+
+@pytest.fixture
+def making(server):
+    """Let the template have keys made here."""
+    rules = replace(make_template().est, server_keys=True)
+    server.templates.add(make_template(est=rules))

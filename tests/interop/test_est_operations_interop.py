@@ -42,7 +42,7 @@ from pikaserver.testing.throw_away import (
     throw_away_request,
 )
 from pikaserver.web.tls_lines import EXPORTER, EXPORTER_OCTETS
-from tests.est.test_est_server_keys import ASYMMETRIC_ID, with_attributes
+from tests.est.key_requests import ASYMMETRIC_ID, with_attributes
 
 PATH = "/.well-known/est/simpleenroll"
 

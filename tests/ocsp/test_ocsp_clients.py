@@ -1,13 +1,9 @@
-"""Real clients before the real server: openssl, GnuTLS, curl, and stapling by nginx and HAProxy."""
+"""Real clients before the real server: openssl, GnuTLS, curl and our own command."""
 
 import base64
 import json
 import re
-import socket
 import subprocess
-import time
-from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -17,101 +13,15 @@ from cryptography.x509 import ocsp
 
 from pikaserver.testing.openssl import require_ml_dsa_openssl
 from pikaserver.testing.requirements import require_program
-from pikaserver.testing.servers import ServerProcess, free_port, running_server
-
-PATIENCE = 60
-NGINX = """
-user root; daemon off; pid {folder}/pid; error_log stderr info;
-events {{}}
-http {{
-  access_log off;
-  server {{
-    listen 127.0.0.1:{port} ssl;
-    ssl_certificate {folder}/www.pem;
-    ssl_certificate_key {folder}/www.key;
-    ssl_stapling on;
-    ssl_stapling_verify on;
-    ssl_trusted_certificate {folder}/chain.pem;
-    ssl_stapling_responder {url};
-    location / {{ return 204; }}
-  }}
-}}
-"""
-HAPROXY = """
-global
-  stats socket {folder}/stats mode 600 level admin
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 5s
-  timeout server 5s
-frontend www
-  bind 127.0.0.1:{port} ssl crt {folder}/both.pem
-  http-request return status 204
-"""
+from pikaserver.testing.servers import running_server
+from tests.ocsp.asking import KEY_TYPES, House, asked_server
 
 
-class House:
-    """A running server, some certificates of it, and clients that ask about them."""
-
-    def __init__(self, server: ServerProcess, folder: Path, openssl: str) -> None:
-        self.server = server
-        self.folder = folder
-        self.openssl = openssl
-        for name in ("root", "issuing"):
-            (folder / f"{name}.pem").write_bytes(server.get(f"/ca/{name}.pem"))
-        chain = [(folder / f"{name}.pem").read_bytes() for name in ("issuing", "root")]
-        (folder / "chain.pem").write_bytes(b"".join(chain))
-
-    @property
-    def url(self):
-        """Where all authorities answer."""
-        return f"http://127.0.0.1:{self.server.http_port}/ocsp"
-
-    def issue(self, name):
-        """Have a certificate issued, with a key; return its path."""
-        path = self.folder / f"{name}.pem"
-        self.server.command(
-            "cert", "issue", "--template", "web", "--dns", f"{name}.example",
-            "--key-type", "ec-p256", "--key-out", self.folder / f"{name}.key", "--out", path,
-        )  # fmt: skip
-        return path
-
-    def load(self, path):
-        """Return a certificate."""
-        return x509.load_pem_x509_certificate(path.read_bytes())
-
-    def revoke(self, path, reason="key-compromise"):
-        """Revoke by a command beside the server."""
-        serial = f"{self.load(path).serial_number:x}"
-        self.server.command("cert", "revoke", serial, "--reason", reason, "--yes")
-
-    def ask(self, *words, where="", issuer="issuing"):
-        """Ask with ``openssl ocsp``; return what it says, errors too."""
-        done = subprocess.run(
-            [
-                self.openssl, "ocsp", "-issuer", self.folder / f"{issuer}.pem",
-                "-CAfile", self.folder / "root.pem", "-url", self.url + where, *words,
-            ],
-            capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-        return done.stdout + done.stderr
-
-    def request(self, path, *words):
-        """Return the octets of a request as openssl writes it."""
-        file = self.folder / "request.der"
-        command = [self.openssl, "ocsp", "-issuer", self.folder / "issuing.pem"]
-        subprocess.run([*command, "-cert", path, *words, "-reqout", file], check=True)
-        return file.read_bytes()
-
-
-@pytest.fixture(scope="module", params=["ec-p256", "rsa-2048", "ed25519"])
+@pytest.fixture(scope="module", params=KEY_TYPES)
 def house(request, tmp_path_factory):
-    """Start ``pikaserver up --key TYPE``."""
-    openssl = require_program("openssl", package="openssl")
-    folder = tmp_path_factory.mktemp(request.param)
-    with running_server(folder, "--key", request.param) as server:
-        yield House(server, folder, openssl)
+    """Give a server whose authorities have keys of this type."""
+    with asked_server(tmp_path_factory.mktemp(request.param), request.param) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -297,85 +207,6 @@ def test_our_own_command_agrees(house, good, revoked):
     code, record = check(serial, "--no-nonce", "--hash", "sha512")
     assert (0, "good", "not sent") == (code, record["status"], record["nonce"])
     assert 1 == check(revoked, "--issuer", house.folder / "issuing.pem")[0]
-
-
-@contextmanager
-def started(*command, port):
-    """Run a server until the block ends."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 5).close()
-                break
-            except OSError:
-                assert process.poll() is None, process.stderr.read()
-                assert time.monotonic() < end
-                time.sleep(0.05)
-        yield process
-    finally:
-        process.terminate()
-        process.communicate(timeout=PATIENCE)
-
-
-def stapled(house, port):
-    """Return what ``openssl s_client -status`` says of the staple."""
-    done = subprocess.run(
-        [
-            house.openssl, "s_client", "-connect", f"127.0.0.1:{port}", "-status",
-            "-servername", "www.example", "-CAfile", house.folder / "root.pem",
-        ],
-        input=b"", capture_output=True, check=False, timeout=60,
-    )  # fmt: skip
-    return done.stdout.decode(errors="replace")
-
-
-def test_nginx_staples_our_answer(house):
-    """It asks with the certificate's first handshakes, verifies, and staples."""
-    nginx = require_program("nginx", package="nginx-light", also_in=[Path("/usr/sbin")])
-    house.issue("www")
-    port = free_port()
-    config = house.folder / "nginx.conf"
-    url = f"{house.url}/issuing"
-    config.write_text(NGINX.format(folder=house.folder, port=port, url=url))
-
-    with started(nginx, "-c", config, "-e", "stderr", port=port):
-        end = time.monotonic() + PATIENCE
-        answer = stapled(house, port)
-        while "OCSP Response Status: successful" not in answer and time.monotonic() < end:
-            answer = stapled(house, port)
-
-    assert "OCSP Response Status: successful" in answer
-    assert "Cert Status: good" in answer
-    assert "Verify return code: 0 (ok)" in answer
-
-
-def test_haproxy_staples_our_answer(house):
-    """Read from a file at its start, and given by its socket while it runs."""
-    haproxy = require_program("haproxy", package="haproxy", also_in=[Path("/usr/sbin")])
-    path = house.issue("proxy")
-    both = house.folder / "both.pem"
-    both.write_bytes(path.read_bytes() + (house.folder / "proxy.key").read_bytes())
-    house.ask("-cert", path, "-no_nonce", "-respout", f"{both}.ocsp")
-    port = free_port()
-    config = house.folder / "haproxy.cfg"
-    config.write_text(HAPROXY.format(folder=house.folder, port=port))
-
-    with started(haproxy, "-db", "-q", "-f", config, port=port):
-        first = stapled(house, port)
-        house.revoke(path)
-        house.ask("-cert", path, "-no_nonce", "-respout", house.folder / "next.ocsp")
-        text = base64.b64encode((house.folder / "next.ocsp").read_bytes()).decode()
-        with socket.socket(socket.AF_UNIX) as stats:
-            stats.connect(str(house.folder / "stats"))
-            stats.sendall(f"set ssl ocsp-response {text}\n".encode())
-            told = stats.recv(4096)
-        second = stapled(house, port)
-
-    assert "Cert Status: good" in first
-    assert b"updated" in told
-    assert "Cert Status: revoked" in second
 
 
 def test_ml_dsa_is_believed_by_an_openssl_that_knows_it(tmp_path):

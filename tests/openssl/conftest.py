@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from pikaserver.api.signing import KeyReference
+from pikaserver.asn1 import der
+from pikaserver.asn1.algorithms import KEY_TYPES
 from pikaserver.signing.sealed_secrets import SealedSecrets, key_realm
 from pikaserver.signing.sealing import KEY_OCTETS, FileKey
 from pikaserver.testing.fake_server import FakeServer
@@ -21,6 +23,8 @@ from pikaserver_openssl.libcrypto import LibcryptoEngine
 from pikaserver_openssl.program import Program
 from pikaserver_openssl.settings import OpensslSettings
 from pikaserver_openssl.storage import metadata
+
+TBS = b"octets to be signed"
 
 OLD_LIBRARY = "libcrypto.so.3"
 
@@ -118,3 +122,7 @@ def make_house():
 
 def key(name="one"):
     return KeyReference("openssl", name)
+
+
+def around(name, secret):
+    return der.sequence(der.integer(0), KEY_TYPES[name].identifier, der.octet_string(secret))

@@ -1,48 +1,30 @@
 """Keys ``openssl:NAME``: made, brought, opened, handed out, removed, and refused."""
 
-import hashlib
-
 import pytest
 
 from pikaserver.api.errors import (
-    ConfigurationError,
     Conflict,
     KeyUnavailable,
     MalformedRequest,
     NotAllowed,
     NotFound,
     RequestRejected,
-    SignatureFaulty,
 )
-from pikaserver.api.operations import HealthState
-from pikaserver.api.signing import KeyDescription, MuSigner
+from pikaserver.api.signing import KeyDescription
 from pikaserver.asn1 import der, ml_dsa, private_key_forms
-from pikaserver.asn1.algorithms import KEY_TYPES, default_algorithm, key_type
+from pikaserver.asn1.algorithms import default_algorithm, key_type
 from pikaserver.asn1.csr import read_csr, verify_possession
 from pikaserver.signing.sealed_secrets import SealedSecrets, key_realm
 from pikaserver.signing.sealing import KEY_OCTETS, FileKey
 from pikaserver.signing.sign import sign_pieces, sign_tbs
 from pikaserver.signing.software import new_private_key
 from pikaserver.testing.damage import altered
-from pikaserver_openssl import keys, storage
+from pikaserver_openssl import storage
 from pikaserver_openssl.backend import OpensslBackend, _purpose
-from pikaserver_openssl.engine import EngineFault, Way
-from pikaserver_openssl.plugin import (
-    register_health_checks,
-    register_signer_backends,
-    room_of,
-    startup,
-)
-from pikaserver_openssl.settings import OpensslSettings
 from tests.openssl.bouncycastle import require_bouncycastle
-from tests.openssl.conftest import OLD_LIBRARY, key
+from tests.openssl.conftest import TBS, around, key
 
-TBS = b"octets to be signed"
 KINDS = ("ml-dsa-44", "slh-dsa-shake-128f", "ec-p384", "rsa-2048", "ed25519")
-
-
-def around(name, secret):
-    return der.sequence(der.integer(0), KEY_TYPES[name].identifier, der.octet_string(secret))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -198,153 +180,6 @@ def test_altered_rows_do_not_open(house):
         house.again().open(key(), "ed25519")
 
 
-class LyingKey:
-    """A key of an OpenSSL that signs something else than the message."""
-
-    takes_mu = True
-
-    def __init__(self, honest):
-        self.honest = honest
-        self.public_key = honest.public_key
-
-    def sign(self, message, way):
-        """Sign the digest of the message, as ``dgst -sign`` does with oqsprovider."""
-        return self.honest.sign(hashlib.sha256(message).digest(), way)
-
-    def sign_mu(self, mu):
-        """Sign mu as the message, as oqsprovider does."""
-        return self.honest.sign(mu, Way())
-
-
-class LyingEngine:
-    """Makes such keys; with `mu_only` it lies about mu alone."""
-
-    title = "a lying OpenSSL"
-
-    def __init__(self, honest, *, mu_only):
-        self.honest, self.mu_only = honest, mu_only
-        self.offered = honest.offered
-
-    def generate(self, kind):
-        return self.honest.generate(kind)
-
-    def open(self, pkcs8):
-        lying = LyingKey(self.honest.open(pkcs8))
-        if self.mu_only:
-            lying.sign = lying.honest.sign
-        return lying
-
-
-def test_an_engine_that_signs_digests_is_found_out(make_house, in_process):
-    """When a key is made, when it is opened, and by sign_tbs; nothing is released."""
-    house = make_house()
-    honest = house.again(in_process)
-    spki = honest.generate(key(), "ml-dsa-44", exportable=False)
-    signer = honest.open(key(), "ml-dsa-44")
-    lying = house.again(LyingEngine(in_process, mu_only=False))
-
-    with pytest.raises(MalformedRequest, match="does not verify"):
-        lying.generate(key("two"), "ml-dsa-44", exportable=False)
-    with pytest.raises(KeyUnavailable, match="does not verify"):
-        lying.open(key(), "ml-dsa-44")
-    bent = type(signer)(signer.algorithm, spki, LyingKey(signer.key), signer.way)
-    with pytest.raises(SignatureFaulty):
-        sign_tbs(bent, TBS, spki)
-    with pytest.raises(SignatureFaulty):
-        sign_pieces(bent, lambda: [TBS], spki)
-
-
-def test_mu_is_only_used_where_it_is_understood(make_house, in_process):
-    """Oqsprovider takes mu for the message, and says nothing."""
-    house = make_house()
-    spki = house.again(in_process).generate(key(), "ml-dsa-44", exportable=False)
-
-    signer = house.again(LyingEngine(in_process, mu_only=True)).open(key(), "ml-dsa-44")
-
-    assert not isinstance(signer, MuSigner)
-    assert sign_pieces(signer, lambda: [TBS], spki)
-    assert isinstance(house.again(in_process).open(key(), "ml-dsa-44"), MuSigner)
-
-
-class OqsEngine:
-    """Stands for OpenSSL 3.0 with oqsprovider, which reads no form but its own."""
-
-    title = "OpenSSL 3.0 with oqsprovider"
-
-    def __init__(self, real):
-        self.real = real
-        self.offered = {"ml-dsa-44": "oqsprovider"}
-
-    def generate(self, kind):
-        found = private_key_forms.read(self.real.generate(kind))
-        return private_key_forms.write(found, "oqs")
-
-    def open(self, pkcs8):
-        if private_key_forms.read(pkcs8).form != "oqs":
-            raise EngineFault("unsupported")
-        return self.real.open(pkcs8)
-
-
-def test_oqsprovider_is_given_its_own_form(in_process):
-    """Whatever form a key came in, and its own keys become ours."""
-    engine = OqsEngine(in_process)
-    fresh = keys.kept(engine.generate("ml-dsa-44"))
-
-    for pkcs8 in (fresh, new_private_key("ml-dsa-44")):
-        opened = keys.opened(engine, pkcs8, bytes(32))
-        assert private_key_forms.read(pkcs8).public_key() == opened.public_key
-    assert "expanded" == private_key_forms.read(fresh).form
-    with pytest.raises(EngineFault, match=r"OpenSSL 3\.5"):
-        keys.opened(engine, around("slh-dsa-sha2-128s", bytes(64)), bytes(32))
-
-
-def test_without_an_engine_keys_are_listed_and_the_rest_says_why(make_house, options):
-    """Nobody falls back to anything."""
-    good = make_house(**options)
-    spki = good.backend.generate(key(), "ml-dsa-44", exportable=True)
-    house = make_house(library="/nowhere/libcrypto.so.3")
-    with good.server.database.reading() as connection:
-        row = storage.get_key(connection, "one")
-    with house.server.database.transaction() as connection:
-        storage.add_key(connection, row)
-    house.backend.seal_with(good.key_secrets)
-
-    assert [spki] == [one.public_key for one in house.backend.keys()]
-    assert house.backend.export_key(key())
-    with pytest.raises(KeyUnavailable, match="cannot be loaded"):
-        house.backend.open(key(), "ml-dsa-44")
-    with pytest.raises(RequestRejected, match="cannot be loaded"):
-        house.backend.generate(key("two"), "ml-dsa-44", exportable=False)
-    assert HealthState.DEGRADED == house.room.health().state
-    with pytest.raises(ConfigurationError, match=r"plugins\.openssl cannot be used"):
-        house.room.start()
-
-
-def test_the_start_stops_where_a_chosen_engine_fails(make_house):
-    """Where nothing was chosen and no key is kept, nobody needs one."""
-    with pytest.raises(ConfigurationError, match="nosuchprovider"):
-        make_house(providers=["default", "nosuchprovider"]).room.start()
-    with pytest.raises(ConfigurationError, match="cannot be started"):
-        make_house(engine="cli", command="/nowhere/openssl").room.start()
-    make_house().room.start()
-
-
-def test_the_start_stops_where_a_stored_key_has_lost_its_provider(make_house):
-    """The host was exchanged for one with an older OpenSSL."""
-    house = make_house(library=OLD_LIBRARY)
-    if "ml-dsa-44" in house.room.engine().offered:
-        pytest.skip("this system's own OpenSSL is new")
-    row = storage.KeyRow("one", "ml-dsa-44", b"", b"", exportable=False, created_at=0)
-    with house.server.database.transaction() as connection:
-        storage.add_key(connection, row)
-
-    with pytest.raises(ConfigurationError, match=r"openssl:one: .* has no ml-dsa-44 keys"):
-        house.room.start()
-    assert HealthState.DEGRADED == house.room.health().state
-    with pytest.raises(RequestRejected, match=r"OpenSSL 3\.5 has them"):
-        house.backend.generate(key("two"), "slh-dsa-sha2-128s", exportable=False)
-
-
 def test_another_plugin_opens_no_key(house):
     """It may read the table and knows the purpose; `Server.secrets` and other schemes fail."""
     entropy = house.server.entropy
@@ -363,40 +198,3 @@ def test_a_backend_waits_for_what_opens_its_keys(house):
     """Nothing is sealed by what every plugin has."""
     with pytest.raises(KeyUnavailable, match="before the server is there"):
         OpensslBackend(house.server, house.room).generate(key(), "ml-dsa-44", exportable=False)
-
-
-def test_the_plugin_offers_its_parts(make_house, options):
-    """The doctor reads the sentence of the health check."""
-    server = make_house(**options).server
-
-    (backend,) = register_signer_backends(server)
-    (check,) = register_health_checks(server)
-    startup(server)
-
-    health = check.check()
-    assert "openssl" == backend.scheme
-    assert HealthState.OK == health.state
-    assert "ml-dsa (3), slh-dsa (12)" in health.detail
-    assert room_of(server) is room_of(server)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"engine": "pkcs11"},
-        {"providers": []},
-        {"providers": ["../evil"]},
-        {"providers": ["-config"]},
-        {"command": "openssl"},
-        {"library": "./libcrypto.so"},
-        {"module-directory": "modules"},
-        {"processes": 0},
-        {"timeout-seconds": 0},
-        {"context": "x"},
-        {"deterministic": True},
-    ],
-)
-def test_other_settings_are_refused(wrong):
-    """Nor is there a way to a context string, deterministic signatures or a hash."""
-    with pytest.raises(ValueError, match="OpensslSettings"):
-        OpensslSettings.model_validate(wrong)

@@ -1,10 +1,14 @@
 """The bundled publishers before real targets, with CRLs of throw-away authorities."""
 
+import threading
 import tomllib
+from dataclasses import replace
 from datetime import timedelta
+from http.server import ThreadingHTTPServer
 
 import pytest
 
+from pikaserver.asn1.pem import write_pem
 from pikaserver.clock import system_clock
 from pikaserver.settings.loading import check_plugins
 from pikaserver.settings.sources import Kind, Layer, Origin, merge
@@ -13,6 +17,9 @@ from pikaserver.testing.fake_server import FakeServer
 from pikaserver_publish.plugin import register_publishers
 from pikaserver_publish.settings import PublishSettings
 from tests.publish.crls import make_crl, summary_of
+from tests.publish.shop import Shop
+
+DAY = timedelta(days=1)
 
 
 def read_settings(text):
@@ -73,3 +80,41 @@ def secret(tmp_path):
 @pytest.fixture
 def settings_of():
     return read_settings
+
+
+@pytest.fixture
+def shop():
+    """A server with ``files``, ``asked`` and ``url``."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    server.daemon_threads = True
+    server.files, server.asked = {}, []
+    server.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def issuer(house, tmp_path):
+    """The issuing authority's key, and its certificate in a file."""
+    key = house.server.authorities.keys["issuing"][0]
+    path = tmp_path / "issuer.pem"
+    path.write_bytes(write_pem("CERTIFICATE", key.certificate))
+    return path
+
+
+@pytest.fixture
+def crl(house):
+    """Make CRLs of the issuing authority, the first of an hour ago."""
+    key = house.server.authorities.keys["issuing"][0]
+
+    def make(number, *, key=key, hours=-1, days=1, base_number=None, serials=()):
+        at = house.clock() + timedelta(hours=hours, seconds=number)
+        known = summary_of(house.clock, number, base_number=base_number)
+        known = replace(known, this_update=at, next_update=at + days * DAY)
+        return make_crl(key, known, serials).crl
+
+    return make

@@ -79,3 +79,12 @@ def seconds_until(refused, seconds: float = SECONDS) -> float:
             raise TimeoutError("not in time")
         time.sleep(0.1)
     return time.monotonic() - begun
+
+
+@contextlib.contextmanager
+def site(folder: Path):
+    """Give a plant with a certificate of a web server, and one of a machine that stays good."""
+    with plant(folder) as found:
+        found.identity("localhost", "web")
+        found.identity("good")
+        yield found

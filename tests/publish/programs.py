@@ -1,25 +1,19 @@
-"""Programs that play targets, started on ports of the loopback and ended by their tests."""
+"""Programs that play targets, started by their tests and ended by them; web servers among them."""
 
-import base64
 import contextlib
-import getpass
-import json
-import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import quote
-
-import boto3
 
 from pikaserver.testing.requirements import require_program
 from pikaserver.testing.servers import free_port
 
 START_SECONDS = 60
+
+
 SYSTEM = (Path("/usr/sbin"), Path("/usr/lib/strongswan"), Path("/usr/libexec/strongswan"))
 
 
@@ -176,189 +170,3 @@ def moody_server():
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-SETUP = 4
-"""Calls that moto lets everybody make, before it begins to check signatures and rights."""
-
-
-@contextlib.contextmanager
-def s3_server(folder):
-    """Give moto as a server of S3, with a bucket ``pki`` and a user's keys.
-
-    It verifies each signature with Amazon's own code, and honours If-Match and If-None-Match.
-    """
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": str(SETUP)}
-    log = folder / "moto.log"
-    with started(command, log, until=listens(port), env=environment):
-        yield S3(f"http://127.0.0.1:{port}")
-
-
-class S3:
-    """Where it is, and how a client of Amazon's sees it."""
-
-    def __init__(self, endpoint):
-        self.endpoint = endpoint
-        iam = self._client("iam", "setup", "setup")
-        iam.create_user(UserName="pki")
-        allow = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-        iam.put_user_policy(UserName="pki", PolicyName="pki", PolicyDocument=policy)
-        key = iam.create_access_key(UserName="pki")["AccessKey"]
-        self._client("s3", "setup", "setup").create_bucket(Bucket="pki")
-        self.access_key, self.secret_key = key["AccessKeyId"], key["SecretAccessKey"]
-        self.client = self._client("s3", self.access_key, self.secret_key)
-
-    def get(self, key):
-        """Return an object with its metadata."""
-        return self.client.get_object(Bucket="pki", Key=key)
-
-    def _client(self, service, access_key, secret_key):
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
-        )
-
-
-SLAPD = """
-include /etc/ldap/schema/core.schema
-modulepath /usr/lib/ldap
-moduleload back_mdb
-pidfile {folder}/slapd.pid
-TLSCACertificateFile {ca}
-TLSCertificateFile {certificate}
-TLSCertificateKeyFile {key}
-TLSVerifyClient try
-sockbuf_max_incoming_auth 67108864
-authz-regexp "cn=publisher" "cn=admin,dc=example,dc=com"
-authz-regexp "gidNumber=.*uidNumber={uid},cn=peercred,cn=external,cn=auth"
-  "cn=admin,dc=example,dc=com"
-database mdb
-suffix "dc=example,dc=com"
-directory {folder}/db
-rootdn "cn=admin,dc=example,dc=com"
-rootpw sesame
-access to dn.subtree="cn=forbidden,ou=pki,dc=example,dc=com" by * read
-access to * by dn.exact="cn=writer,dc=example,dc=com" write by * read
-"""
-ENTRIES = """
-dn: dc=example,dc=com
-objectClass: dcObject
-objectClass: organization
-dc: example
-o: Example
-
-dn: ou=pki,dc=example,dc=com
-objectClass: organizationalUnit
-ou: pki
-
-dn: cn=writer,dc=example,dc=com
-objectClass: person
-cn: writer
-sn: writer
-userPassword: sesame
-"""
-
-
-class Directory:
-    """A slapd: ``ldap``, ``ldaps`` and ``ldapi`` are its URLs."""
-
-    def __init__(self, folder, ports):
-        self.folder = folder
-        self.ldap, self.ldaps = (
-            f"{scheme}://localhost:{port}"
-            for scheme, port in zip(("ldap", "ldaps"), ports, strict=True)
-        )
-        self.ldapi = f"ldapi://{quote(str(folder / 'slapd.sock'), safe='')}"
-
-    def search(self, entry, attribute):
-        """Return the values of an attribute as ldapsearch, or None where there is no entry."""
-        ldapsearch = program("ldapsearch", "ldap-utils")
-        url = ["-H", self.ldapi, "-LLL", "-x", "-o", "ldif-wrap=no"]
-        query = ["-s", "base", "-b", entry, "(objectClass=*)", attribute]
-        done = subprocess.run(
-            [ldapsearch, *url, *query], capture_output=True, text=True, check=False
-        )
-        if done.returncode == 32:
-            return None
-        assert 0 == done.returncode, done.stderr
-        rows = [line.partition(":: ")[2] for line in done.stdout.splitlines() if ":: " in line]
-        return [base64.b64decode(row) for row in rows]
-
-
-@contextlib.contextmanager
-def directory(folder, pki):
-    """Give a slapd with an empty ``ou=pki,dc=example,dc=com``; ``cn=writer`` may write below."""
-    slapd, ports = program("slapd", "slapd"), (free_port(), free_port())
-    certificate, key = pki.identity("ldap")
-    (folder / "db").mkdir()
-    values = {"folder": folder, "ca": pki.ca, "certificate": certificate, "key": key}
-    config = folder / "slapd.conf"
-    config.write_text(SLAPD.format(uid=os.getuid(), **values))
-    (folder / "entries.ldif").write_text(ENTRIES)
-    slapadd = program("slapadd", "slapd")
-    load = [slapadd, "-f", config, "-l", folder / "entries.ldif"]
-    subprocess.run(load, check=True, capture_output=True)
-    found = Directory(folder, ports)
-    listeners = f"ldap://127.0.0.1:{ports[0]} ldaps://127.0.0.1:{ports[1]} {found.ldapi}"
-    command = [slapd, "-d", "0", "-f", config, "-h", listeners]
-    with started(command, folder / "slapd.log", until=listens(ports[1])):
-        yield found
-
-
-MOSQUITTO = """
-user {user}
-per_listener_settings false
-persistence false
-log_dest stderr
-pid_file {folder}/mosquitto.pid
-acl_file {folder}/acl
-listener {port} 127.0.0.1
-cafile {ca}
-certfile {certificate}
-keyfile {key}
-require_certificate true
-use_identity_as_username true
-"""
-ACL = """
-user publisher
-topic write pki/#
-user reader
-topic read pki/#
-topic read plant/#
-pattern readwrite plant/%u
-"""
-
-
-@contextlib.contextmanager
-def broker(folder, identity, ca, *extra, port=None):
-    """Give the port of a mosquitto; ``publisher`` may write ``pki/#``, ``reader`` may read it.
-
-    ``identity`` are the paths of its certificate and key, ``ca`` is what those of its clients
-    are checked against.
-    """
-    mosquitto, port = program("mosquitto", "mosquitto"), port or free_port()
-    (folder / "acl").write_text(ACL)
-    values = {"folder": folder, "ca": ca, "certificate": identity[0], "key": identity[1]}
-    config = folder / "mosquitto.conf"
-    text = MOSQUITTO.format(port=port, user=getpass.getuser(), **values)
-    config.write_text("\n".join([text, *extra, ""]))
-    command = [mosquitto, "-c", config]
-    with started(command, folder / "mosquitto.log", until=listens(port)):
-        yield port
-
-
-def subscribed(port, pki, topic, count=1, *options):
-    """Return the messages that mosquitto_sub gets: retained ones, and others as they come."""
-    tool = program("mosquitto_sub", "mosquitto-clients")
-    certificate, key = pki.identity("reader")
-    line = ["-h", "localhost", "-p", str(port), "--cafile", pki.ca, "--cert", certificate]
-    wanted = ["--key", key, "-t", topic, "-C", str(count), "-W", "60", "-F", "%r %t %x", *options]
-    done = subprocess.run([tool, *line, *wanted], capture_output=True, text=True, check=True)
-    rows = [row.split(" ") for row in done.stdout.splitlines()]
-    return [(retained == "1", name, bytes.fromhex(octets)) for retained, name, octets in rows]

@@ -4,6 +4,11 @@ import re
 import shlex
 from pathlib import Path
 
+CHAIN = "/etc/pikaserver/chain.pem"
+
+STATE = "/var/lib/pikaserver-crl-follow"
+
+
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "reload-crls.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -33,3 +38,12 @@ def _replaced(text, replaced):
         assert place in text, place
         text = text.replace(place, str(ours))
     return text
+
+
+def places_of(house, folder):
+    """Return what stands on the page, and what is here in its place."""
+    return {
+        "http://pki.example.org": f"http://127.0.0.1:{house.server.http_port}",
+        STATE: folder,
+        CHAIN: house.chain,
+    }

@@ -8,8 +8,9 @@ import subprocess
 import pytest
 
 from pikaserver.testing.servers import free_port
+from tests.publish.message_brokers import broker
 from tests.publish.plant import FOLLOW, SECONDS, plant, seconds_until
-from tests.publish.programs import broker, program
+from tests.publish.programs import program
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,7 @@
 import contextlib
 import io
 import logging
-import signal
 import subprocess
-import sys
-import threading
-from dataclasses import replace
-from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from cryptography import x509
@@ -19,79 +13,8 @@ from pikaserver.asn1.pem import read_pem, write_pem
 from pikaserver.cli.main import run
 from pikaserver.testing.clock import CountedEntropy
 from pikaserver.testing.damage import altered
-from pikaserver.testing.patience import SECONDS
 from pikaserver.testing.throw_away import ThrowAwayAuthority
-from tests.publish.crls import make_crl, summary_of
-from tests.publish.programs import wait_for
-
-PROGRAM = (sys.executable, "-m", "pikaserver.cli", "crl", "follow")
-DAY = timedelta(days=1)
-
-
-class Shop(BaseHTTPRequestHandler):
-    """Serves what lies in ``server.files``; a status may stand there instead of octets."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        """Answer with validators, and 304 to who has it."""
-        server = self.server
-        found = server.files.get(self.path, 404)
-        server.asked.append((self.path, self.headers["If-None-Match"]))
-        if callable(found):
-            found(self)
-            return
-        status, octets, headers = found if isinstance(found, tuple) else (found, b"", {})
-        if isinstance(found, bytes):
-            tag = f'"{hash(found)}"'
-            status = 304 if self.headers["If-None-Match"] == tag else 200
-            octets, headers = (b"" if status == 304 else found), {"ETag": tag}
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(octets)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(octets)
-
-    def log_message(self, *_):
-        """Stay silent."""
-
-
-@pytest.fixture
-def shop():
-    """A server with ``files``, ``asked`` and ``url``."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
-    server.daemon_threads = True
-    server.files, server.asked = {}, []
-    server.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def issuer(house, tmp_path):
-    """The issuing authority's key, and its certificate in a file."""
-    key = house.server.authorities.keys["issuing"][0]
-    path = tmp_path / "issuer.pem"
-    path.write_bytes(write_pem("CERTIFICATE", key.certificate))
-    return path
-
-
-@pytest.fixture
-def crl(house):
-    """Make CRLs of the issuing authority, the first of an hour ago."""
-    key = house.server.authorities.keys["issuing"][0]
-
-    def make(number, *, key=key, hours=-1, days=1, base_number=None, serials=()):
-        at = house.clock() + timedelta(hours=hours, seconds=number)
-        known = summary_of(house.clock, number, base_number=base_number)
-        known = replace(known, this_update=at, next_update=at + days * DAY)
-        return make_crl(key, known, serials).crl
-
-    return make
+from tests.publish.shop import PROGRAM
 
 
 @pytest.fixture
@@ -109,18 +32,6 @@ def once(issuer, tmp_path, monkeypatch):
 
     yield run_once
     logging.captureWarnings(capture=False)
-
-
-@contextlib.contextmanager
-def following(tmp_path, *words):
-    """Give a process that follows, every second."""
-    log = (tmp_path / "follow.log").open("wb")
-    command = [str(word) for word in (*PROGRAM, *words, "--every", "1s", "--timeout", "30s")]
-    with log, subprocess.Popen(command, stderr=log) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def test_a_crl_comes_and_a_newer_one_takes_its_place(shop, once, crl, tmp_path):
@@ -279,96 +190,6 @@ def test_redirects_lead_on_but_never_from_tls_to_plain(shop, once, crl):
         code, said = once(f"{shop.url}/{name}", out="b")
         assert 4 == code
         assert why in said
-
-
-def test_it_follows_asks_politely_and_ends_cleanly(shop, crl, issuer, tmp_path):
-    """Unchanged is 304 and leaves the file alone; what somebody spoiled is mended; SIGTERM is 0."""
-    shop.files["/crl"] = crl(1)
-    out, touched = tmp_path / "crl.pem", tmp_path / "touched"
-    words = (f"{shop.url}/crl", "--issuer", issuer, "--out", out, "--touch", touched)
-    with following(tmp_path, *words) as process:
-        wait_for(touched.exists)
-        first = len(shop.asked) + 1  # one may be on its way
-        wait_for(lambda: len(shop.asked) >= first + 2)
-        assert shop.asked[0][1] is None
-        assert all(tag for _, tag in shop.asked[first:])
-        inode = out.stat().st_ino
-
-        shop.files["/crl"] = crl(2)
-        wait_for(lambda: out.stat().st_ino != inode)
-        assert crl(2) == out.read_bytes()
-
-        out.write_bytes(b"spoiled")
-        wait_for(lambda: out.read_bytes() == crl(2))
-
-        shop.files["/crl"] = 500
-        asked = len(shop.asked)
-        wait_for(lambda: len(shop.asked) > asked + 1)
-        shop.files["/crl"] = crl(3)
-        wait_for(lambda: out.read_bytes() == crl(3))
-
-        process.send_signal(signal.SIGTERM)
-        assert 0 == process.wait(SECONDS)
-
-
-def test_the_reader_is_told_as_soon_as_it_is_there(shop, crl, issuer, tmp_path):
-    """It may have read the old file just before it wrote its pid file."""
-    shop.files["/crl"] = crl(1)
-    pid_file, out = tmp_path / "pid", tmp_path / "crl.pem"
-    code = (
-        "import signal\n"
-        "signal.signal(signal.SIGUSR2, lambda *_: print('told', flush=True))\n"
-        "print('ready', flush=True)\n"
-        "while True: signal.pause()"
-    )
-    words = ("--signal", "USR2", "--pid-file", pid_file)
-    with (
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as reader,
-        following(tmp_path, f"{shop.url}/crl", "--issuer", issuer, "--out", out, *words),
-    ):
-        assert "ready\n" == reader.stdout.readline()
-        wait_for(lambda: b"not told yet" in (tmp_path / "follow.log").read_bytes())
-
-        pid_file.write_text(f"{reader.pid}\n")
-
-        assert "told\n" == reader.stdout.readline()
-        reader.kill()
-
-
-def test_a_kill_amid_the_work_leaves_a_whole_file(shop, crl, issuer, tmp_path):
-    """At any moment: the reader never finds a half CRL."""
-    out, numbers = tmp_path / "crl.pem", range(1, 9)
-    crls = {number: crl(number, serials=range(1, 3000)) for number in numbers}
-    for number in numbers:
-        shop.files["/crl"] = crls[number]
-        with following(tmp_path, f"{shop.url}/crl", "--issuer", issuer, "--out", out) as process:
-            if number % 4 == 1:
-                wait_for(lambda octets=crls[number]: out.exists() and out.read_bytes() == octets)
-            else:
-                wait_for(lambda: shop.asked)
-            process.kill()
-        shop.asked.clear()
-        assert out.read_bytes() in crls.values()
-    assert {path.name for path in tmp_path.iterdir()} <= {
-        "issuer.pem",
-        "follow.log",
-        "crl.pem",
-        ".crl.pem.new",
-    }
-
-
-def test_a_slow_url_keeps_no_other_waiting(shop, crl, issuer, tmp_path):
-    """Each has a thread of its own."""
-    hold = threading.Event()
-    shop.files["/slow"] = lambda _: hold.wait(30)
-    shop.files["/crl"] = crl(1)
-    pairs = [f"{shop.url}/{name}={tmp_path}/{name}" for name in ("slow", "crl")]
-
-    with following(tmp_path, *pairs, "--issuer", issuer):
-        wait_for((tmp_path / "crl").exists)
-        shop.files["/crl"] = crl(2)
-        wait_for(lambda: (tmp_path / "crl").read_bytes() == crl(2))
-        hold.set()
 
 
 def test_without_an_issuer_only_the_form_and_the_age_count(shop, once, crl):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pikaserver.api.errors import Conflict, MalformedRequest, RequestRejected, Unavailable
 from pikaserver_publish.ber import read_values
 from tests.publish.certificates import TinyPki
-from tests.publish.programs import directory
+from tests.publish.directories import directory
 
 BELOW = "ou=pki,dc=example,dc=com"
 FULL, DELTA = "certificateRevocationList;binary", "deltaRevocationList;binary"

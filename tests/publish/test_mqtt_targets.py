@@ -16,7 +16,8 @@ from pikaserver.asn1.csr import read_csr
 from pikaserver.testing.patience import SECONDS
 from pikaserver.testing.throw_away import throw_away_key, throw_away_request
 from tests.publish.certificates import TinyPki
-from tests.publish.programs import broker, subscribed, wait_for
+from tests.publish.message_brokers import broker, subscribed
+from tests.publish.programs import wait_for
 
 TOPICS = 'crl="pki/crl/{authority}{part}"\ncertificate="pki/ca/{authority}.cer"'
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pikaserver.api.errors import Conflict, RequestRejected, Unavailable
-from tests.publish.programs import s3_server
+from tests.publish.buckets import s3_server
 
 
 @pytest.fixture(scope="module")

@@ -1,46 +1,23 @@
 """Devices get certificates by SCEP, and nobody else does."""
 
-from datetime import timedelta
-
 import pytest
 from cryptography import x509
 
-from pikaserver.api.certificates import Revocation, RevocationReason
 from pikaserver.api.devices import DeviceQuery
 from pikaserver.asn1.enveloped_data import read_envelope
 from pikaserver.asn1.key_transport import OAEP
-from pikaserver_scep.station import station
+from tests.scep.deeds import poll, renew, revoked
 from tests.scep.device import (
     BAD_ALG,
     BAD_CERT_ID,
-    BAD_MESSAGE_CHECK,
     BAD_REQUEST,
-    CERT_POLL,
     FAILURE,
-    PENDING,
     PKCS_REQ,
-    RENEWAL_REQ,
     SUCCESS,
     Device,
 )
 
 AUTHORITIES = ["rsa-2048", "ec-p256", "ml-dsa-44"]
-
-
-def poll(house, device, transaction="1"):
-    envelope = device.seal(b"whatever stands here", house.recipient)
-    return house.ask(device, device.message(CERT_POLL, envelope, transaction=transaction))
-
-
-def renew(house, device, name=None, key=None, kind=RENEWAL_REQ, **words):
-    envelope = device.seal(device.csr(name=name, key=key), house.recipient)
-    return house.ask(device, device.message(kind, envelope, **words))
-
-
-def revoked(house, certificate):
-    record = house.server.certificates.by_certificate(certificate)
-    revocation = Revocation(house.server.clock(), RevocationReason.KEY_COMPROMISE)
-    house.server.revoke(record, revocation, "test")
 
 
 @pytest.mark.parametrize("authority", AUTHORITIES)
@@ -183,84 +160,6 @@ def test_a_transaction_id_belongs_to_its_requester(house):
     assert (FAILURE, BAD_CERT_ID) == poll(house, stranger, "1").outcome
 
 
-def test_a_device_renews(house, device):
-    """With RenewalReq, and with PKCSReq as those do that know no other; a new key each time."""
-    house.enrolled(device, transaction="renewing")
-    for kind, number in ((RENEWAL_REQ, 4), (PKCS_REQ, 5)):
-        key = Device(device.name, number=number).key
-
-        reply = renew(house, device, key=key, kind=kind, transaction=kind)
-
-        assert SUCCESS == reply.status, reply.text
-        device.certificate, device.key = device.certificate_in(reply), key
-    assert key.public_key() == x509.load_der_x509_certificate(device.certificate).public_key()
-
-
-def test_a_renewal_for_another_subject_is_refused(house, device):
-    """Who stole a certificate gets no other name with it."""
-    house.enrolled(device, transaction="stolen")
-    before = house.issued()
-
-    for kind in (RENEWAL_REQ, PKCS_REQ):
-        reply = renew(house, device, name="boss", kind=kind, transaction=f"stolen-{kind}")
-        assert (FAILURE, BAD_REQUEST) == reply.outcome
-    assert before == house.issued()
-
-
-def test_a_renewal_is_signed_by_a_valid_certificate_of_ours(house, device):
-    """A self-signed one, a revoked one and a forged one count for nothing."""
-    stranger = Device("plc-51", number=1)
-    assert (FAILURE, BAD_REQUEST) == renew(house, stranger).outcome
-    house.enrolled(device, transaction="to-be-revoked")
-    revoked(house, device.certificate)
-    before = house.issued()
-
-    assert (FAILURE, BAD_REQUEST) == renew(house, device, transaction="r").outcome
-    thief = Device("plc-21", number=2)
-    reply = renew(house, device, key=thief.key, transaction="t")
-    assert (FAILURE, BAD_REQUEST) == reply.outcome
-    assert before == house.issued()
-
-
-def test_a_message_by_another_key_than_the_request_is_refused(house, device):
-    """Who took a request off the line cannot have the answer sealed for himself."""
-    thief, before = Device("thief", number=1), house.issued()
-    envelope = device.seal(device.csr(house.challenge()), house.recipient)
-
-    reply = house.ask(thief, thief.message(PKCS_REQ, envelope))
-
-    assert (FAILURE, BAD_MESSAGE_CHECK) == reply.outcome
-    assert before == house.issued()
-
-
-@pytest.mark.parametrize("state", ["another name", "revoked"])
-def test_nor_does_a_certificate_of_ours_help_the_thief(house, device, state):
-    """Only that of the same subject, while it is valid: a device that changes its key."""
-    thief = Device(device.name if state == "revoked" else "thief", number=1)
-    house.enrolled(thief, transaction=f"thief {state}")
-    if state == "revoked":
-        revoked(house, thief.certificate)
-    challenge, before = house.challenge(), house.issued()
-    envelope = device.seal(device.csr(challenge), house.recipient)
-
-    reply = house.ask(thief, thief.message(PKCS_REQ, envelope, transaction=state))
-
-    assert (FAILURE, BAD_MESSAGE_CHECK) == reply.outcome
-    assert before == house.issued()
-    assert SUCCESS == house.enrol(device, challenge, transaction=f"own {state}").status
-
-
-def test_a_device_changes_its_key_with_a_challenge(house, device):
-    """Signed by its certificate, where the template wants no renewals, say."""
-    house.enrolled(device, transaction="changing")
-    key = Device(device.name, number=4).key
-    envelope = device.seal(device.csr(house.challenge(), key=key), house.recipient)
-
-    reply = house.ask(device, device.message(PKCS_REQ, envelope, transaction="changed"))
-
-    assert SUCCESS == reply.status, reply.text
-
-
 def test_what_the_client_calls_itself_is_the_devices_model(house, device):
     """Shown to people; it decides nothing."""
     device = Device("plc-model")
@@ -273,61 +172,6 @@ def test_what_the_client_calls_itself_is_the_devices_model(house, device):
     assert SUCCESS == device.read(answer.content).status
     (found,) = house.server.devices.find(DeviceQuery(text="plc-model"))
     assert ("ciscopki/1.0", ("scep",)) == (found.model, found.doors)
-
-
-def test_approval_is_waited_for(house, device):
-    """PENDING, CertPoll, approval, and the certificate; the repeated request sees the same."""
-    house.set("approval=true")
-    try:
-        csr = device.csr(house.challenge())
-        message = device.message(PKCS_REQ, device.seal(csr, house.recipient), transaction="wait")
-        assert (PENDING, None) == house.ask(device, message).outcome
-        assert (PENDING, None) == poll(house, device, "wait").outcome
-        assert (PENDING, None) == house.ask(device, message).outcome
-        waiting = house.server.requests.list()[0]
-        house.server.requests.decide(waiting.id, "boss", approve=True)
-
-        polled = poll(house, device, "wait")
-        repeated = house.ask(device, message)
-    finally:
-        house.set("approval=false")
-
-    assert device.certificate_in(polled) == device.certificate_in(repeated)
-    stored = house.server.requests.get(waiting.id)
-    assert csr != stored.csr
-    assert b"*" * 32 in stored.csr
-
-
-def test_a_declined_request_stays_declined(house, device):
-    """Both ways to ask say so."""
-    house.set("approval=true")
-    try:
-        envelope = device.seal(device.csr(house.challenge()), house.recipient)
-        message = device.message(PKCS_REQ, envelope, transaction="declined")
-        assert PENDING == house.ask(device, message).status
-        waiting = house.server.requests.list()[0]
-        house.server.requests.decide(waiting.id, "boss", approve=False, comment="who are you?")
-
-        replies = poll(house, device, "declined"), house.ask(device, message)
-    finally:
-        house.set("approval=false")
-
-    assert [(FAILURE, BAD_REQUEST)] * 2 == [reply.outcome for reply in replies]
-    assert "it was declined: who are you?" == replies[0].text
-
-
-def test_what_waits_is_forgotten_in_the_end(house, device):
-    """A poll after thirty days finds nothing, and the table is cleared."""
-    house.set("approval=true")
-    try:
-        house.enrol(device, transaction="forgotten")
-    finally:
-        house.set("approval=false")
-    house.server.clock.advance(timedelta(days=31))
-
-    assert (FAILURE, BAD_CERT_ID) == poll(house, device, "forgotten").outcome
-    station(house.server).transactions.forget_old()
-    assert (FAILURE, BAD_CERT_ID) == poll(house, device, "forgotten").outcome
 
 
 @pytest.mark.parametrize("kind", ["18", "3", "23", "x", ""])

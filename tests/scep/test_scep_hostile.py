@@ -4,54 +4,28 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pikaserver.asn1 import der
 from pikaserver.asn1 import scep_attributes as attributes
-from pikaserver.asn1.algorithms import public_key
-from pikaserver.asn1.certificate import public_key_of, read_certificate
 from pikaserver.asn1.elements import children
-from pikaserver.asn1.enveloped_data import ENVELOPED_DATA, read_envelope, seal
-from pikaserver.asn1.key_transport import transport_identifier
+from pikaserver.asn1.enveloped_data import read_envelope, seal
 from pikaserver.asn1.recipients import KeyTransportRecipient
-from pikaserver.asn1.signed_data import DATA
 from pikaserver.clock import system_entropy
 from pikaserver.testing.requirements import require_program
 from tests.scep.device import (
     BAD_ALG,
     BAD_MESSAGE_CHECK,
-    CERT_POLL,
     FAILURE,
-    GET_CERT,
     PKCS_REQ,
     SUCCESS,
     Device,
     House,
     spki,
 )
-
-
-def request(house, device):
-    return device.seal(device.csr("never accepted"), house.recipient)
-
-
-def enveloped(envelope):
-    """Write an `Envelope` down again, whatever was changed in it."""
-    info = der.sequence(
-        der.integer(0),
-        envelope.recipient,
-        transport_identifier(envelope.transport),
-        der.octet_string(envelope.encrypted_key),
-    )
-    content = der.sequence(
-        der.oid(DATA),
-        envelope.cipher.identifier(envelope.iv),
-        der.context(0, envelope.encrypted, constructed=False),
-    )
-    data = der.sequence(der.integer(0), der.set_of(info), content)
-    return der.sequence(der.oid(ENVELOPED_DATA), der.context(0, data))
+from tests.scep.hostility import enveloped, refused, request
 
 
 def indefinite(octets):
@@ -67,14 +41,6 @@ def indefinite(octets):
         pieces = der.octet_string(octets[start:middle]) + der.octet_string(octets[middle:end])
         return b"\x24\x80" + pieces + b"\x00\x00"
     return octets
-
-
-def refused(house, device, message, fail_info):
-    before = house.issued()
-    reply = house.ask(device, message)
-    assert (FAILURE, fail_info) == reply.outcome, reply.text
-    assert before == house.issued()
-    return reply
 
 
 def test_what_is_for_somebody_else_is_refused(house, device):
@@ -248,67 +214,6 @@ def test_a_signature_that_does_not_hold_is_refused(house, device):
 def test_what_is_no_message_is_answered_all_the_same(house, device, octets):
     """Signed, so that a client can tell who said it."""
     refused(house, device, octets, BAD_MESSAGE_CHECK)
-
-
-def failures(house, device):
-    """Return messages that fail at each step of decryption, by name."""
-    public = public_key(public_key_of(read_certificate(house.recipient)))
-    good = read_envelope(request(house, device))
-    other = read_envelope(device.seal(b"not a request", house.recipient))
-    unsound = bytearray(good.encrypted)
-    unsound[-17] ^= 0x80
-    garbled = bytearray(good.encrypted)
-    garbled[40] ^= 1
-    rsa_octets = len(good.encrypted_key)
-
-    def with_block(block):
-        number = pow(int.from_bytes(block, "big"), 65537, public.public_numbers().n)
-        return replace(good, encrypted_key=number.to_bytes(rsa_octets, "big"))
-
-    pad = b"\xaa" * (rsa_octets - 35)
-    return {
-        "padding of the content": replace(good, encrypted=bytes(unsound)),
-        "content": replace(good, encrypted=bytes(garbled)),
-        "initialisation vector": replace(good, iv=bytes(16)),
-        "no request": other,
-        "key: first octet": with_block(b"\x01\x02" + pad + b"\x00" + bytes(32)),
-        "key: block type": with_block(b"\x00\x01" + pad + b"\x00" + bytes(32)),
-        "key: no separator": with_block(b"\x00\x02" + b"\xaa" * (rsa_octets - 2)),
-        "key: length": with_block(b"\x00\x02" + pad + b"\xaa" * 16 + b"\x00" + bytes(16)),
-        "key: another one": replace(
-            good, encrypted_key=public.encrypt(bytes(32), padding.PKCS1v15())
-        ),
-        "key: zero": replace(good, encrypted_key=bytes(rsa_octets)),
-        "key: cut off": replace(good, encrypted_key=good.encrypted_key[:-1]),
-    }
-
-
-@pytest.mark.parametrize("authority", ["rsa-2048", "ec-p256"])
-def test_no_failure_of_decryption_tells_which_one_it_was(houses, device, authority):
-    """Bleichenbacher's, Manger's and Vaudenay's questions get one and the same answer."""
-    house = houses(authority)
-    answers = {
-        (reply.outcome, reply.text, reply.transaction, len(reply.envelope))
-        for envelope in failures(house, device).values()
-        for reply in [house.ask(device, device.message(PKCS_REQ, enveloped(envelope)))]
-    }
-
-    wanted = (FAILURE, BAD_MESSAGE_CHECK), "the content cannot be decrypted", "1", 0
-    assert {wanted} == answers
-
-
-def test_other_operations_tell_no_more(house, device):
-    """Octets of a request that are passed off as another message are not answered otherwise."""
-    house.enrolled(device, transaction="other operations")
-    stolen = request(house, device)
-    replies = [
-        refused(house, device, device.message(GET_CERT, enveloped(one)), BAD_MESSAGE_CHECK)
-        for one in [read_envelope(stolen), *failures(house, device).values()]
-    ]
-
-    assert {"the content cannot be decrypted"} == {reply.text for reply in replies}
-    poll = device.message(CERT_POLL, stolen, transaction="nothing known")
-    assert (FAILURE, "4") == house.ask(device, poll).outcome
 
 
 @pytest.fixture(scope="module")

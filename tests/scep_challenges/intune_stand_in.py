@@ -181,3 +181,6 @@ class IntuneHandler(Quiet):
             done = {result["requestContext"] for result in fields["results"]}
             self.state.orders = [o for o in self.state.orders if o["requestContext"] not in done]
         return {"value": self.state.take_results}
+
+
+BLOB = "intune-blob"

@@ -9,74 +9,21 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from pikaserver.api.certificates import CertificateStatus, RevocationReason
-from pikaserver.api.errors import ConfigurationError, NotAuthenticated, RequestRejected, Unavailable
+from pikaserver.api.errors import NotAuthenticated, RequestRejected
 from pikaserver.api.issuance import Issued, Pending, RequestState
 from pikaserver.api.operations import Alarm
 from pikaserver_scep.challenges.intune.states import IntuneRequests
 from pikaserver_scep.challenges.method import Postponed
 from pikaserver_scep.challenges.tables import intune_request
-from tests.scep_challenges.house import House, make_csr
+from tests.scep_challenges.house import make_csr
 from tests.scep_challenges.intune_stand_in import (
-    APPLICATION,
-    SECRET,
-    TENANT,
-    IntuneHandler,
-    IntuneState,
+    BLOB,
 )
-from tests.scep_challenges.tls_place import Tunnel, serving
-
-BLOB = "intune-blob"
-
-
-@pytest.fixture(scope="module")
-def place(tls_file):
-    """One server for all tests of this file."""
-    with serving(IntuneHandler, tls_file) as server:
-        yield server
-
-
-@pytest.fixture
-def intune(place):
-    """Give the tenant, as on its first day."""
-    place.state = IntuneState()
-    return place.state
-
-
-@pytest.fixture
-def make_house(place, intune, tls_file, secret):  # noqa: ARG001 - the tenant is fresh each time
-    """Make a house whose template ``device`` asks Intune."""
-
-    def make(**changes):
-        here = f"https://127.0.0.1:{place.server_port}/"
-        connector = {
-            "tenant": TENANT,
-            "application-id": APPLICATION,
-            "secret-file": secret(SECRET),
-            "login-url": here,
-            "graph-url": here,
-            "resource-url": "https://api.manage.microsoft.com/",
-            "ca-file": str(tls_file),
-            "timeout-seconds": 60,
-            **changes,
-        }
-        return House(
-            intune={"contoso": connector},
-            templates={"device": {"methods": ["one-time", "intune"], "intune": "contoso"}},
-        )
-
-    return make
 
 
 @pytest.fixture
 def house(make_house):
     return make_house()
-
-
-@pytest.fixture
-def asked(house):
-    """Give the question of a device with Intune's challenge."""
-    return house.question(make_csr("laptop-7", BLOB), transaction="A1B2")
 
 
 def states(house):
@@ -278,137 +225,6 @@ def test_after_a_crash_the_job_finds_the_certificate(house, intune, asked):
     house.run_jobs()
 
     assert 1 == len(intune.successes)
-
-
-def test_an_expired_token_is_fetched_anew(house, intune, asked):
-    """401 once, and on it goes."""
-    house.enroll(asked)
-    intune.expire_tokens()
-
-    house.enroll(house.question(make_csr("laptop-8", BLOB), transaction="t-8"))
-
-    assert 4 == intune.tokens_given
-
-
-def test_a_service_that_moved_is_looked_up_anew(house, intune, asked):
-    """404 at the old place: pending, and the next poll finds the new one."""
-    house.enroll(asked)
-    intune.prefix = "/shard-2"
-    other = house.question(make_csr("laptop-8", BLOB), transaction="t-8")
-
-    assert isinstance(house.enroll(other), Postponed)
-    assert isinstance(house.enroll(other), Issued)
-
-
-def test_missing_rights_in_entra_let_devices_wait(house, intune, asked):
-    """An administrator has yet to consent; the reason names Graph and its word."""
-    intune.places_down = True
-
-    postponed = house.enroll(asked)
-
-    assert "Microsoft Graph answers 403" in postponed.why
-    assert "Authorization_RequestDenied" in postponed.why
-
-
-def test_a_wrong_client_secret_lets_devices_wait(make_house, secret):
-    """It expired, say; the secret itself is in no message."""
-    house = make_house(**{"secret-file": secret("old~value", "old")})
-
-    postponed = house.enroll(house.question(make_csr("laptop-7", BLOB)))
-
-    assert "Entra gives no token: 401" in postponed.why
-    assert "old~value" not in postponed.why
-
-
-def test_all_goes_through_a_proxy(intune, make_house, secret, place):
-    """CONNECT with a password, for the token, for Graph and for Intune."""
-    with serving(Tunnel) as proxy:
-        proxy.tunnels = []
-        house = make_house(
-            proxy=f"http://127.0.0.1:{proxy.server_port}",
-            **{"proxy-user": "outside", "proxy-password-file": secret("let me out", "proxy")},
-        )
-        issued = house.enroll(house.question(make_csr("laptop-7", BLOB)))
-
-    assert isinstance(issued, Issued)
-    assert {f"127.0.0.1:{place.server_port}"} == set(proxy.tunnels)
-    assert len(proxy.tunnels) == len(intune.log)
-
-
-def test_a_proxy_that_says_no_lets_devices_wait(intune, make_house, secret):
-    """Its password changed; nothing reached Intune."""
-    with serving(Tunnel) as proxy:
-        proxy.tunnels = []
-        house = make_house(
-            proxy=f"http://127.0.0.1:{proxy.server_port}",
-            **{"proxy-user": "outside", "proxy-password-file": secret("wrong", "proxy")},
-        )
-        postponed = house.enroll(house.question(make_csr("laptop-7", BLOB)))
-
-    assert isinstance(postponed, Postponed)
-    assert not intune.log
-
-
-def test_a_server_with_another_certificate_is_not_believed(intune, make_house):
-    """Without our authority's file its certificate counts for nothing."""
-    house = make_house(**{"ca-file": None})
-
-    postponed = house.enroll(house.question(make_csr("laptop-7", BLOB)))
-
-    assert isinstance(postponed, Postponed)
-    assert not intune.log
-
-
-def test_a_missing_secret_stops_the_start(make_house):
-    """Better than the first device in the evening."""
-    with pytest.raises(ConfigurationError, match="cannot be read"):
-        make_house(**{"secret-file": "/nonexistent/secret"})
-
-
-def test_orders_to_revoke_are_carried_out_and_reported(house, intune, asked):
-    """Revoked first, reported then; what is not ours, or cannot be read, is reported, too."""
-    issued = house.enroll(asked)
-    serial = f"{x509.load_der_x509_certificate(issued.certificate).serial_number:X}"
-    intune.orders = [
-        {"requestContext": "o-1", "serialNumber": serial, "issuerName": None},
-        {"requestContext": "o-2", "serialNumber": "ABCDEF", "issuerName": "CN=other"},
-        {"requestContext": "o-3", "serialNumber": "not a number", "issuerName": None},
-    ]
-
-    house.run_jobs("scep-intune-contoso-revocations")
-
-    record = house.server.certificates.get(issued.record.id)
-    assert CertificateStatus.REVOKED is record.status
-    assert RevocationReason.CESSATION_OF_OPERATION is record.revocation.reason
-    assert [("o-1", True, 0), ("o-2", False, 4004), ("o-3", False, 4002)] == [
-        (r["requestContext"], r["succeeded"], r["errorCode"]) for r in intune.results
-    ]
-    assert [] == intune.orders
-
-
-def test_an_order_that_could_not_be_reported_comes_again(house, intune, asked):
-    """The certificate stays revoked, and the second report is a success."""
-    issued = house.enroll(asked)
-    intune.orders = [{"requestContext": "o-1", "serialNumber": f"{issued.record.serial:x}"}]
-    intune.take_results = False
-    with pytest.raises(Unavailable):
-        house.run_jobs("scep-intune-contoso-revocations")
-    intune.take_results = True
-
-    house.run_jobs("scep-intune-contoso-revocations")
-
-    assert [("o-1", True)] == [(r["requestContext"], r["succeeded"]) for r in intune.results]
-
-
-def test_orders_reach_certificates_of_this_connector_only(house, intune):
-    """A tenant cannot revoke what another door or template has issued."""
-    foreign = house.server.issue(make_csr("web"), "laptop")
-    intune.orders = [{"requestContext": "o-1", "serialNumber": f"{foreign.serial:x}"}]
-
-    house.run_jobs("scep-intune-contoso-revocations")
-
-    assert CertificateStatus.VALID is house.server.certificates.get(foreign.id).status
-    assert [4004] == [result["errorCode"] for result in intune.results]
 
 
 def test_a_one_time_challenge_beside_intune_is_none_of_its_business(house, intune):

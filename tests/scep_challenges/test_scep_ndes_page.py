@@ -7,35 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pikaserver.api.certificates import Revocation, RevocationReason
 from pikaserver.api.errors import (
-    Conflict,
     MalformedRequest,
-    NotAllowed,
     NotAuthenticated,
-    NotFound,
-    RequestRejected,
 )
 from pikaserver.api.issuance import Issued
 from pikaserver.api.templates import ScepRules
 from pikaserver.testing.client import ServiceClient
-from pikaserver_scep.challenges.accounts import NdesAccounts
 from pikaserver_scep.challenges.basic import read_basic
 from pikaserver_scep.challenges.ndes_page import thumbprint
-from pikaserver_scep.challenges.secrets import hashed
-from pikaserver_scep.challenges.tables import ndes_account
 from pikaserver_scep.plugin import register_services
 from tests.scep_challenges.house import House, make_csr
-
-PAGE = "/scep/device/mscep_admin/"
-USER = ("EXAMPLE\\mdm", "open sesame, please")
-
-
-def fleet(page):
-    """Find the password as Fleet does: UTF-16, then one expression."""
-    return re.search(
-        r"(?i)The enrollment challenge password is: <B> (?P<password>\S*)", page.decode("utf-16")
-    )["password"]
+from tests.scep_challenges.ndes import PAGE, USER, add_account, fleet, make_house
 
 
 def zentral(page):
@@ -70,29 +53,9 @@ def okta(page):
     return re.search(r"challenge password is: <B> ([a-zA-Z0-9_\-]+) </B>", text)[1]
 
 
-def add_account(house):
-    """Add the account of `USER`, whose password is hashed quickly, as one that we made."""
-    NdesAccounts(house.server).create(USER[0], "test")
-    kept = hashed(USER[1], house.server.entropy, chosen=False)
-    with house.server.database.transaction() as connection:
-        connection.execute(ndes_account.update().values(salt=kept.salt, hash=kept.hash))
-
-
-def make_house(**ndes):
-    house = House(ndes=ndes, templates={"device": {"methods": ["ndes", "one-time"]}, "laptop": {}})
-    add_account(house)
-    house.client = ServiceClient(*register_services(house.server))
-    return house
-
-
 @pytest.fixture
 def house():
     return make_house()
-
-
-@pytest.fixture
-def fetch(house):
-    return lambda path=PAGE, user=USER, **more: house.client.send("GET", path, user=user, **more)
 
 
 @pytest.mark.parametrize("program", [fleet, zentral, manage_engine, power_shell, tags])
@@ -160,87 +123,6 @@ def test_it_may_be_posted_to(house):
     assert fleet(answer.content)
 
 
-@pytest.mark.parametrize(
-    "user", [None, ("EXAMPLE\\mdm", "wrong"), ("nobody", "open sesame, please"), ("", "")]
-)
-def test_strangers_are_asked_for_user_and_password(house, fetch, user):
-    """And get no password."""
-    answer = fetch(user=user)
-
-    assert 401 == answer.status_code
-    assert answer.headers["www-authenticate"].startswith("Basic realm=")
-    assert b"challenge password" not in answer.content
-    assert 0 == len(house.one_time.list())
-
-
-@pytest.mark.parametrize("path", [PAGE, "/CertSrv/mscep_admin/"])
-def test_an_operator_needs_no_account(path):
-    """A client certificate of a template that the settings name; the trail knows whose."""
-    house = make_house(operators=["operators"])
-    house.template("operators")
-    shown = house.server.issue(make_csr("ada"), "operators").certificate
-
-    answer = house.client.send("GET", path, certificate=shown)
-
-    assert fleet(answer.content)
-    (made,) = house.one_time.list()
-    assert "certificate:CN=ada" == made.created_by
-
-
-def test_another_certificate_is_no_operators(house):
-    """Browsers show what they have: user and password are asked for all the same."""
-    shown = house.server.issue(make_csr("plc-7"), "device").certificate
-
-    refused = house.client.send("GET", PAGE, certificate=shown)
-    taken = house.client.send("GET", PAGE, certificate=shown, user=USER)
-
-    assert (401, 200) == (refused.status_code, taken.status_code)
-    assert refused.headers["www-authenticate"].startswith("Basic ")
-    assert 1 == len(house.one_time.list())
-
-
-def test_an_operator_whose_certificate_is_revoked_is_none():
-    """On the very next visit."""
-    house = make_house(operators=["operators"])
-    house.template("operators")
-    record = house.server.issue(make_csr("ada"), "operators")
-    revocation = Revocation(house.clock(), RevocationReason.KEY_COMPROMISE)
-    house.server.revoke(record, revocation, "test")
-
-    assert 401 == house.client.send("GET", PAGE, certificate=record.certificate).status_code
-
-
-def test_guessing_the_password_of_an_account_locks_the_address(fetch):
-    """Twenty times, whatever user."""
-    for number in range(20):
-        fetch(user=(f"user-{number}", "guess-guess"))
-
-    answer = fetch()
-
-    assert (429, "60") == (answer.status_code, answer.headers["retry-after"])
-
-
-def test_an_account_of_ones_own_does_not_buy_further_guesses(fetch):
-    """At the password of another one."""
-    statuses = []
-    for number in range(20):
-        statuses += [fetch().status_code, fetch(user=("other", f"guess-{number}")).status_code]
-
-    assert [200, 401] * 20 == statuses
-    assert 429 == fetch().status_code
-
-
-def test_an_account_for_another_template_has_no_permission(house, fetch):
-    """In the words that programs look for."""
-    made = NdesAccounts(house.server).create("laptops", "test", template="laptop")
-
-    answer = fetch(user=("laptops", made.password))
-
-    assert 403 == answer.status_code
-    text = answer.content.decode("utf-16-le")
-    assert "You do not have sufficient permission to enroll with SCEP." in text
-
-
 def test_too_many_open_passwords_are_said_as_ndes_says_it():
     """A program that fetches and never enrols is stopped, in words that programs look for."""
     house = make_house(**{"most-open": 2})
@@ -278,30 +160,6 @@ def test_the_page_has_a_list_of_networks_of_its_own():
 
     assert (403, 200) == (here.status_code, there.status_code)
     assert house.desk.check(house.question(make_csr(password=fleet(there.content))))
-
-
-def test_a_withdrawn_account_knows_nothing_more(house, fetch):
-    """And names can be used again."""
-    accounts = NdesAccounts(house.server)
-    with pytest.raises(Conflict):
-        accounts.create(USER[0], "test")
-    accounts.withdraw(USER[0], "test")
-
-    assert 401 == fetch().status_code
-    assert [] == accounts.list()
-    with pytest.raises(NotFound):
-        accounts.withdraw(USER[0], "test")
-
-
-def test_accounts_are_kept_without_their_passwords(house):
-    """As passphrases are."""
-    with house.server.database.reading() as connection:
-        assert USER[1] not in repr(connection.execute(ndes_account.select()).all())
-    with pytest.raises(RequestRejected):
-        NdesAccounts(house.server).create("a:b", "test")
-    NdesAccounts(house.server).create("only", "test", template="laptop", chosen="a" * 8)
-    with pytest.raises(NotAllowed):
-        NdesAccounts(house.server).authenticate("only", "a" * 8, "device", None)
 
 
 def test_programs_may_have_challenges_as_json(house):
