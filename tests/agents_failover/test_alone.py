@@ -46,24 +46,27 @@ def assert_come_again(answer, seconds):
 def test_a_killed_agent_is_told_of_at_once(alone, agent, devices):
     """503 and Retry-After, on both nodes; nothing is stored as issued."""
     assert 200 == devices.once().status
+    at_once = devices.bound(AT_ONCE_SECONDS)
     agent.kill()
 
     answers = [devices.once(node) for node in (0, 1, 0, 1)]
 
     for answer in answers:
-        assert_come_again(answer, AT_ONCE_SECONDS)
+        assert_come_again(answer, at_once)
     states = alone.ask("SELECT state, count(*) FROM certificate GROUP BY state")
     assert "intent" not in dict(map(tuple, states))
 
 
 def test_a_silent_agent_is_told_of_when_its_time_is_over(agent, devices):
     """The request that met it waits no longer than its silence is borne; the next ones at once."""
+    assert 200 == devices.once().status
+    silent, at_once = devices.bound(SILENT_SECONDS), devices.bound(AT_ONCE_SECONDS)
     agent.pause()
 
     first, second = devices.once(), devices.once()
 
-    assert_come_again(first, SILENT_SECONDS)
-    assert_come_again(second, AT_ONCE_SECONDS)
+    assert_come_again(first, silent)
+    assert_come_again(second, at_once)
 
 
 def test_who_comes_again_gets_the_certificate(alone, agent, devices):

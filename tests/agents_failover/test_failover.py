@@ -27,7 +27,7 @@ def end(devices, pair):
 
 def test_a_killed_agent_costs_nobody_a_request(pair, devices, record_property):
     """SIGKILL of the one that is asked: the socket closes, and the other one is asked."""
-    killed = time.monotonic()
+    killed, bound = time.monotonic(), devices.bound(FAILOVER_SECONDS)
     pair.first.kill()
     devices.await_more(MORE)
     gap, took = devices.longest_gap(killed)
@@ -35,12 +35,13 @@ def test_a_killed_agent_costs_nobody_a_request(pair, devices, record_property):
     end(devices, pair)
 
     report(record_property, f"SIGKILL, {pair.kind}", gap, took)
-    assert gap < FAILOVER_SECONDS
+    assert gap < bound
     assert 0 == devices.cuts
 
 
 def test_a_stopped_agent_refuses_what_queued_up(pair, devices, record_property):
     """SIGSTOP for ten seconds: silence is noticed; the woken agent begins nothing old."""
+    bound = devices.bound(FAILOVER_SECONDS)
     pair.first.pause()
     stopped, began = now_ms(), time.monotonic()
     devices.await_more(MORE)
@@ -54,7 +55,7 @@ def test_a_stopped_agent_refuses_what_queued_up(pair, devices, record_property):
     end(devices, pair)
 
     report(record_property, f"SIGSTOP, {pair.kind}", gap, took)
-    assert gap < FAILOVER_SECONDS
+    assert gap < bound
     begun, finished = signed_after_waking(pair.first, pair.second, stopped, woke)
     assert set() == begun
     record_property("keys at work when the agent was stopped", len(finished))
@@ -112,6 +113,7 @@ def test_a_retired_agent_is_cut_off_everywhere(pair, devices, record_property):
     pair.cluster.first.command("agent", "drain", "vault-a")
     until(lambda: asked(retiring), "a signature of the third agent", 30)
 
+    bound = devices.bound(RETIRED_SECONDS)
     pair.cluster.first.command("agent", "retire", "vault-a2", "--yes")
     until(lambda: not any("vault-a2" in ready_agents(node) for node in pair.cluster.nodes), "it")
     ended = time.time()
@@ -124,7 +126,7 @@ def test_a_retired_agent_is_cut_off_everywhere(pair, devices, record_property):
     took = ended - retired_at(pair)
     record_property("seconds until a retired agent was cut off", round(took, 2))
     sys.stdout.write(f"a retired agent was cut off on both nodes after {took:.2f} s\n")
-    assert took < RETIRED_SECONDS
+    assert took < bound
     assert lines == len(asked(retiring))
     assert "retired" in retiring.log()
     assert (

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pikaserver.api.errors import NotFound, RequestRejected
 from pikaserver.testing.clock import CountedEntropy
+from pikaserver.testing.damage import altered
 from pikaserver_scep.apple.links import ProfileLinks
 from pikaserver_scep.apple.payloads import Acme, Described, Names, Scep, Writer, subject_lists
 from pikaserver_scep.apple.profiles import Profiles, ProfileWish
@@ -72,7 +73,7 @@ def test_a_changed_profile_is_not_verified(make, openssl, tmp_path):
     """One octet of the challenge, say."""
     made = make()
     at = made.file.index(b"Challenge</key>") + 40
-    (tmp_path / "x").write_bytes(made.file[:at] + b"?" + made.file[at + 1 :])
+    (tmp_path / "x").write_bytes(altered(made.file, at))
 
     command = [openssl, "cms", "-verify", "-inform", "DER", "-in", "x", "-noverify", "-out", "y"]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)

@@ -15,7 +15,8 @@ from pikaserver.testing.servers import ServerProcess, running_server
 
 ENABLED = f"[plugins]\nenabled = {json.dumps(sorted({*bundled_plugins(), 'publish'}))}\n"
 FOLLOW = (sys.executable, "-m", "pikaserver.cli", "crl", "follow")
-SECONDS = 30
+SECONDS = 60
+"""Within a minute a revocation counts everywhere."""
 
 
 @dataclass(frozen=True)
