@@ -33,7 +33,7 @@ def require_ml_dsa_openssl() -> str:
 def _knows_ml_dsa(openssl: str) -> bool:
     command = [openssl, "list", "-signature-algorithms"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603 (the tester names the program)
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 (the tester names the program)
     except OSError:
         return False
     return "ML-DSA-65" in answer.stdout

@@ -25,7 +25,7 @@ from pikaserver.testing.ports import PORTS
 
 HOSTNAME = "pki.example.test"
 _PROGRAM = (sys.executable, "-m", "pikaserver.cli")
-_START_SECONDS = 60
+_START_SECONDS = 150
 _CRL_SECONDS = 60
 """The minute within which a revocation has to be on a CRL."""
 _ANSWER_SECONDS = 60

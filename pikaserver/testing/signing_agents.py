@@ -15,7 +15,7 @@ from pikaserver.testing.patience import until
 from pikaserver.testing.servers import ServerProcess
 
 _START = (sys.executable, "-c", "from hsm_agent.cli.main import main; main()")
-_SECONDS = 20.0
+_SECONDS = 60.0
 _EACH = 0.05
 
 
