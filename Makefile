@@ -33,6 +33,7 @@ set-up:  ## Prepare the environment for working on the code
 	@scripts/set-up "$(VENV)" test
 	@scripts/fetch-openssl .tools/openssl
 	@scripts/fetch-bouncycastle .tools/bouncycastle
+	@scripts/fetch-lego .tools/lego
 
 lint:  ## Check style and types
 	@scripts/set-up "$(VENV)" test

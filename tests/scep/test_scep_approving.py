@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from pikaserver_scep.station import station
-from tests.scep.deeds import poll
+from tests.scep.afterwards import poll
 from tests.scep.device import (
     BAD_CERT_ID,
     BAD_REQUEST,

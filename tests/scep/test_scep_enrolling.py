@@ -6,7 +6,7 @@ from cryptography import x509
 from pikaserver.api.devices import DeviceQuery
 from pikaserver.asn1.enveloped_data import read_envelope
 from pikaserver.asn1.key_transport import OAEP
-from tests.scep.deeds import poll, renew, revoked
+from tests.scep.afterwards import poll, renew, revoked
 from tests.scep.device import (
     BAD_ALG,
     BAD_CERT_ID,

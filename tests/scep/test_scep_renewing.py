@@ -3,7 +3,7 @@
 import pytest
 from cryptography import x509
 
-from tests.scep.deeds import renew, revoked
+from tests.scep.afterwards import renew, revoked
 from tests.scep.device import (
     BAD_MESSAGE_CHECK,
     BAD_REQUEST,
