@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pikaserver.api.errors import MalformedRequest
@@ -37,6 +37,7 @@ def asked(*attributes):
     return unsigned_request(request_info(distinguished_name("x"), KEY, [], *attributes))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1 << 36), st.binary(max_size=80))
 def test_an_attribute_reads_as_written(seconds, signature):
     """The signature is over both fields, one after the other (section 3.1)."""
