@@ -25,8 +25,9 @@ from measuring import cpu_seconds
 
 from pikaserver.api.certificates import Generation
 from pikaserver.api.signing import KeyReference, Signer
+from pikaserver.ground import items
 from pikaserver.opening import open_server
-from pikaserver.server import PkiServer, items
+from pikaserver.server import PkiServer
 from pikaserver.settings.loading import load
 from pikaserver.testing.patience import until
 

@@ -8,10 +8,11 @@ from pikaserver.api.errors import ConfigurationError
 from pikaserver.api.operations import Clock, Entropy
 from pikaserver.api.storage import Migrations
 from pikaserver.clock import system_clock, system_entropy
+from pikaserver.ground import Ground
 from pikaserver.host_plugin import HostPlugin, key_encryption_key
 from pikaserver.plugin_discovery import installed
 from pikaserver.secrecy import forbid_core_dumps
-from pikaserver.server import Ground, PkiServer
+from pikaserver.server import PkiServer
 from pikaserver.settings.loading import FILE_NAME, Settings
 from pikaserver.signing.sealed_secrets import SealedSecrets, key_realm
 from pikaserver.storage.database import EmbeddedOrServer, open_database

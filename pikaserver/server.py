@@ -1,18 +1,15 @@
 """The composition root: builds everything in order and hands plugins their `Server`."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
-from typing import TypeVar
 
 import falcon
 
 from pikaserver.api.certificates import CertificateRecord, Revocation
 from pikaserver.api.errors import ConfigurationError
 from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester
-from pikaserver.api.operations import Clock, Entropy, Event, Secrets
+from pikaserver.api.operations import Event
 from pikaserver.api.server import Settings as PluginSettings
-from pikaserver.api.signing import KeySealer
 from pikaserver.api.web import Authenticator
 from pikaserver.authority.audit import AuditTrail
 from pikaserver.authority.authorities import AuthorityDirectory
@@ -25,12 +22,15 @@ from pikaserver.authority.crls.maker import CrlMaker
 from pikaserver.authority.devices import DeviceDirectory
 from pikaserver.authority.enroll import Enrollment
 from pikaserver.authority.events import Events
+from pikaserver.authority.granting import Granting
 from pikaserver.authority.holder_certificates import HolderCertificates
 from pikaserver.authority.issuance import Issuance
+from pikaserver.authority.judging import Judging
 from pikaserver.authority.key_challenges import ChallengeBook
-from pikaserver.authority.key_policy.lists import KeyList, built_in_key_list, read_key_list
 from pikaserver.authority.key_policy.policy import KeyPolicy
 from pikaserver.authority.linting import built_in_lints
+from pikaserver.authority.pair_wishes import PairWishes
+from pikaserver.authority.pairs import PairEnrollment
 from pikaserver.authority.possession import Possession
 from pikaserver.authority.preparation import Preparation
 from pikaserver.authority.related import PairDirectory, RelatedCertificates
@@ -39,37 +39,17 @@ from pikaserver.authority.requests import WaitingRequests
 from pikaserver.authority.revocation import Revocations
 from pikaserver.authority.services.certificates import ServiceCertificates
 from pikaserver.authority.services.keys import ServiceKeysInUse
-from pikaserver.authority.signers import SignerRegistry
 from pikaserver.authority.succession import Succession
 from pikaserver.authority.taking_over import TakingOver
 from pikaserver.authority.templates.directory import TemplateDirectory
 from pikaserver.authority.urls import AuthorityUrls
-from pikaserver.plugin_manager import Plugins
+from pikaserver.ground import Ground, items, key_lists, signer_registry
 from pikaserver.plugin_server import PluginServer
 from pikaserver.settings.addresses import base_url, local_urls, ports
-from pikaserver.settings.model import HostSettings
 from pikaserver.signing.generated_keys import SoftwareKeyGenerator
 from pikaserver.storage.certificates import CertificateStore
-from pikaserver.storage.database import EmbeddedOrServer
 from pikaserver.storage.lockouts import SharedLockouts
 from pikaserver.web.authentication import first_credential
-
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What everything stands on: checked settings, loaded plugins, the open database."""
-
-    settings: HostSettings
-    plugin_settings: dict[str, object]
-    plugins: Plugins
-    database: EmbeddedOrServer
-    clock: Clock
-    entropy: Entropy
-    secrets: Secrets
-    key_secrets: Callable[[str], Secrets]
-    """By the scheme of a backend, what seals its keys."""
 
 
 class PkiServer:
@@ -106,14 +86,13 @@ class PkiServer:
         self._plugin_settings = ground.plugin_settings
         plugins = ground.plugins
         self.for_plugins = PluginServer(self)
-        self.signers = _backends(ground, self.for_plugins)
+        self.signers = signer_registry(ground, self.for_plugins)
         self.lints = [*built_in_lints(clock), *items(plugins.lints(self.for_plugins))]
         self.issuance = self._issuance()
         self.crls, self.foreign_crls = self._crls()
         self.holders = HolderCertificates(self.certificates, self.authorities, clock)
-        self.pairs = PairDirectory(self.certificates)
         self.key_challenges = ChallengeBook(self.secrets, clock, self.entropy)
-        self.enrollment = self._enrollment()
+        self.enrollment, self.pairs = self._roads()
         self.ceremony, self.succession, self.taking_over = self._ceremonies()
         self.services = self._services()
         self.key_generator = SoftwareKeyGenerator(self.key_challenges)
@@ -158,8 +137,19 @@ class PkiServer:
         )
         return made, foreign
 
-    def _enrollment(self) -> Enrollment:
+    def _roads(self) -> tuple[Enrollment, PairEnrollment]:
         related = RelatedCertificates(self.holders, self.clock)
+        judging = Judging(
+            database=self.database,
+            authorities=self.authorities,
+            templates=self.templates,
+            waiting=self.requests,
+            windows=self.renewals,
+            possession=Possession(self.holders, self.key_challenges),
+            related=related,
+            validators=items(self.plugins.validators(self.for_plugins)),
+            clock=self.clock,
+        )
         preparation = Preparation(
             urls=self.urls,
             keys=KeyPolicy(key_lists(self.host), {*self.host.keys.allow_draft_algorithms}),
@@ -168,20 +158,21 @@ class PkiServer:
             next_serial=self.issuance.next_serial,
             clock=self.clock,
         )
-        return Enrollment(
+        granting = Granting(
             database=self.database,
             authorities=self.authorities,
-            templates=self.templates,
-            preparation=preparation,
             issuance=self.issuance,
-            waiting=self.requests,
             revocations=self.revocations,
-            windows=self.renewals,
-            possession=Possession(self.holders, self.key_challenges),
-            related=related,
-            validators=items(self.plugins.validators(self.for_plugins)),
             clock=self.clock,
         )
+        pairs = PairEnrollment(
+            directory=PairDirectory(self.certificates),
+            holders=self.holders,
+            judging=judging,
+            wishes=PairWishes(judging, preparation),
+            granting=granting,
+        )
+        return Enrollment(judging=judging, preparation=preparation, granting=granting), pairs
 
     def _services(self) -> ServiceKeysInUse:
         certificates = ServiceCertificates(
@@ -269,6 +260,19 @@ class PkiServer:
         """See the protocol."""
         return self.enrollment.enroll(request)
 
+    def issue_approved(self, request_id: int) -> tuple[Issued, ...]:
+        """Issue what somebody approved: one certificate, or both of a pair.
+
+        Raises:
+            NotFound: no such request.
+            Conflict: it is not approved, or was issued already.
+            NotAuthenticated: the certificate that it renews is no longer valid.
+        """
+        if self.requests.get(request_id).second_csr is None:
+            return (self.enrollment.issue_approved(request_id),)
+        both = self.pairs.issue_approved(request_id)
+        return both.first, both.second
+
     def revoke(
         self, record: CertificateRecord, revocation: Revocation, actor: str
     ) -> CertificateRecord:
@@ -278,21 +282,3 @@ class PkiServer:
     def release(self, record: CertificateRecord, actor: str) -> CertificateRecord:
         """See the protocol."""
         return self.revocations.release(record, actor)
-
-
-def key_lists(host: HostSettings) -> list[KeyList]:
-    """Return the lists of keys that are never certified: ours, and those of the settings."""
-    return [built_in_key_list(), *(read_key_list(host.path(one)) for one in host.keys.refused)]
-
-
-def items(offers: list[tuple[str, Item]]) -> list[Item]:
-    """Return what plugins offered, without their names."""
-    return [item for _, item in offers]
-
-
-def _backends(ground: Ground, server: PluginServer) -> SignerRegistry:
-    backends = items(ground.plugins.signer_backends(server))
-    for backend in backends:
-        if isinstance(backend, KeySealer):
-            backend.seal_with(ground.key_secrets(backend.scheme))
-    return SignerRegistry({backend.scheme: backend for backend in backends})

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pikaserver.api.operations import Health, HealthCheck, HealthState, Job
 from pikaserver.api.web import Listener, PortHolder, Service
 from pikaserver.authority.recovery import resolve_intents
+from pikaserver.ground import items
 from pikaserver.jobs import JobRunner
 from pikaserver.own_certificate import OwnCertificate
 from pikaserver.periodic_checkpoints import PeriodicCheckpoints
@@ -18,7 +19,7 @@ from pikaserver.publishing.audit_copies import AuditCopies
 from pikaserver.publishing.queues import open_queues
 from pikaserver.publishing.reports import Reports
 from pikaserver.publishing.workers import Publishing
-from pikaserver.server import PkiServer, items
+from pikaserver.server import PkiServer
 from pikaserver.settings.model import ListenerSettings, TlsFiles
 from pikaserver.storage import leases
 from pikaserver.web.application import Application, build_application

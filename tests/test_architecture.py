@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TREES = ("pikaserver", "hsm_agent", *sorted(f"plugins/{p.name}" for p in ROOT.glob("plugins/*")))
 SERVER = (
-    "first_start host_plugin opening own_certificate periodic_checkpoints publishing server serving"
+    "first_start ground host_plugin opening own_certificate periodic_checkpoints publishing server"
+    " serving"
 )
 LOADING = "plugin_answers plugin_discovery plugin_hooks plugin_manager plugin_server"
 HOUSE = "api asn1 authority clock hookspecs jobs logs secrecy settings signing storage web"

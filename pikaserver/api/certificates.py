@@ -82,7 +82,8 @@ class CertificateQuery:
     """What to look for; unset fields do not restrict.  ``after`` is the last id seen.
 
     ``fingerprint`` is SHA-256 of the certificate, ``key_hash`` of its SPKI, both in hex.
-    ``device`` is the number of a device.
+    ``device`` is the number of a device.  ``related`` is the fingerprint of the certificate that
+    those to be found are bound to (RFC 9763).
     """
 
     authority: str | None = None
@@ -96,6 +97,7 @@ class CertificateQuery:
     expires_after: datetime | None = None
     expires_before: datetime | None = None
     device: int | None = None
+    related: str | None = None
     after: int | None = None
     limit: int = 100
 

@@ -128,7 +128,10 @@ class RequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """A request that waits, or waited, for a person."""
+    """A request that waits, or waited, for a person.
+
+    ``certificate_id`` is what came of it; of a pair it is the first certificate.
+    """
 
     id: int
     state: RequestState
@@ -143,6 +146,8 @@ class RequestRecord:
     decided_by: str | None
     comment: str | None
     certificate_id: int | None
+    second_csr: bytes | None = None
+    """The request for the second certificate, where a pair was asked for."""
 
 
 class Requests(Protocol):

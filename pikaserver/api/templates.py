@@ -128,13 +128,15 @@ class RelatedRules:
 
     ``mode`` is ``refused``, ``allowed`` or ``required``; ``fresh`` is how old the request for
     it may be; the other one has to come from one of ``templates``, if any are named.
-    ``alternates`` lets whoever fetches such a certificate have the other one as well.
+    ``alternates`` lets whoever fetches such a certificate have the other one as well.  ``pair``
+    is the template of the second certificate, where one request may bring both.
     """
 
     mode: str = "refused"
     fresh: timedelta = timedelta(hours=1)
     templates: frozenset[str] = frozenset()
     alternates: bool = False
+    pair: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,14 @@ def related_extension(certificate: bytes) -> x509.UnrecognizedExtension:
     return x509.UnrecognizedExtension(RELATED_CERTIFICATE, value)
 
 
+def fingerprint_of(bound: RelatedHash) -> str | None:
+    """Return the fingerprint (SHA-256 in hex) of what a certificate is bound to.
+
+    ``None`` where another hash names it: it can be recognized by that, and not looked up.
+    """
+    return bound.value.hex() if bound.hash == _HASH else None
+
+
 def read_related_extension(value: bytes) -> RelatedHash:
     """Read the extension's value.
 

@@ -60,7 +60,12 @@ def same_holder(
     certificate: x509.Certificate, subject: x509.Name, names: tuple[x509.GeneralName, ...]
 ) -> bool:
     """Tell whether subject and alternative names are those of a certificate."""
-    return certificate.subject == subject and _texts(_names(certificate)) == _texts(names)
+    return certificate.subject == subject and same_names(_names(certificate), names)
+
+
+def same_names(one: tuple[x509.GeneralName, ...], other: tuple[x509.GeneralName, ...]) -> bool:
+    """Tell whether these are the same alternative names, in any order and any case."""
+    return _texts(one) == _texts(other)
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

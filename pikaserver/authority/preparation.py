@@ -14,6 +14,12 @@ from pikaserver.api.templates import Template
 from pikaserver.asn1.algorithms import default_algorithm, key_type
 from pikaserver.asn1.certificate import tbs, with_dummy_signature
 from pikaserver.asn1.names import general_name_text
+from pikaserver.asn1.related_certificates import (
+    RELATED_CERTIFICATE,
+    fingerprint_of,
+    read_related_extension,
+    related_extension,
+)
 from pikaserver.authority.admission import lifetime
 from pikaserver.authority.authorities import IssuingKey
 from pikaserver.authority.contacts import contact_of
@@ -60,8 +66,11 @@ class Preparation:
         version: TemplateVersion,
         issuer: IssuingKey,
         trace: DecisionTrace,
+        first: bytes | None = None,
     ) -> Draft:
         """Return what would be signed by this issuer.
+
+        As the second of a pair it is bound to ``first`` (DER).  Only `PairWishes` says so.
 
         Raises:
             RequestRejected: a rule refused it; the trace tells which.
@@ -70,11 +79,11 @@ class Preparation:
         content = self._content(request, template, issuer, trace)
         serial = self.next_serial()
         shard = self._shard(template, issuer, serial)
-        pointers = self.urls.of(issuer, shard)
         extensions = [
             *usage_extensions(template.usage, content.public_key),
-            *pointer_extensions(template.extensions, pointers, issuer.settings.cps_url),
+            *self._pointers(template, issuer, shard),
             *self._provided(request, template),
+            *([] if first is None else [(related_extension(first), False)]),
         ]
         algorithm = signature_algorithm(issuer, template.signature_hash)
         octets = tbs(certificate_builder(content, serial, issuer, extensions), algorithm)
@@ -97,8 +106,13 @@ class Preparation:
             issued_at=self.clock(),
             crl_shard=shard,
             device=contact_of(request, template, content.subject, content.names),
+            related=_related(extensions),
         )
         return Draft(key_reference(issuer), algorithm, issuer.public_key, new, _chain(issuer))
+
+    def _pointers(self, template: Template, issuer: IssuingKey, shard: int | None) -> Extensions:
+        pointers = self.urls.of(issuer, shard)
+        return pointer_extensions(template.extensions, pointers, issuer.settings.cps_url)
 
     def _shard(self, template: Template, issuer: IssuingKey, serial: int) -> int | None:
         """Return the part of the CRL that a certificate points to for its whole life, if any."""
@@ -152,6 +166,14 @@ class Preparation:
             for provider in self.providers
             for extension in provider.extensions(request, template)
         ]
+
+
+def _related(extensions: Extensions) -> str | None:
+    """Return the fingerprint of the certificate to which the new one is bound, if it is."""
+    for value, _ in extensions:
+        if isinstance(value, x509.UnrecognizedExtension) and value.oid == RELATED_CERTIFICATE:
+            return fingerprint_of(read_related_extension(value.value))
+    return None
 
 
 def _chain(issuer: IssuingKey) -> tuple[bytes, ...]:

@@ -1,7 +1,7 @@
 """Pairs of certificates (RFC 9763): who may have one, what is bound to what."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography import x509
@@ -13,8 +13,8 @@ from pikaserver.api.operations import Clock
 from pikaserver.api.templates import Template
 from pikaserver.asn1.certificate import public_key_of
 from pikaserver.asn1.related_certificates import (
-    RelatedHash,
     RelatedRequest,
+    fingerprint_of,
     read_related_request,
     related_extension,
     related_hash,
@@ -26,8 +26,8 @@ from pikaserver.authority.holder_certificates import HolderCertificates, same_ho
 REFUSED, REQUIRED = "refused", "required"
 """What a template says of requests for a certificate that is bound to another one."""
 
-_HASH = "sha256"
-"""What certificates are looked up by."""
+_MOST = 1000
+"""So many certificates that are bound to one are found at most."""
 _AHEAD = timedelta(minutes=5)
 """So far a client's clock may be ahead."""
 
@@ -74,6 +74,38 @@ class RelatedCertificates:
             trace.refuse("related", shown, "both would have the same key")
         trace.allow("related", shown, "its key signed, and its holder is the same")
 
+    def check_pair(
+        self,
+        first: EnrollmentRequest,
+        second: EnrollmentRequest,
+        template: Template,
+        trace: DecisionTrace,
+    ) -> None:
+        """Return when the second certificate of a pair may be bound to the first.
+
+        Who brings both requests at once names no certificate: the binding is the server's.
+
+        Raises:
+            RequestRejected: the second one's template forbids it, both have the same key, or
+                one of the requests names a certificate by itself.
+        """
+        rules, asked = template.related, second.csr.subject.rfc4514_string()
+        if any(read_related_request(one.csr) is not None for one in (first, second)):
+            why = "the server binds both certificates of a pair: leave relatedCertRequest out"
+            trace.refuse("related", asked, why)
+        if rules.mode == REFUSED:
+            why = f"template {template.name!r} binds no certificates to others: related.mode"
+            trace.refuse("related", asked, why)
+        if rules.templates and first.template not in rules.templates:
+            why = (
+                f"certificates of template {first.template!r} are not paired with those of"
+                f" {template.name!r}: related.templates"
+            )
+            trace.refuse("related", asked, why)
+        if first.csr.public_key == second.csr.public_key:
+            trace.refuse("related", asked, "both requests of the pair have the same key")
+        trace.allow("related", asked, f"both certificates by one request, this by {template.name}")
+
     def extensions(
         self, request: EnrollmentRequest, template: Template
     ) -> Sequence[x509.Extension[x509.ExtensionType]]:
@@ -101,48 +133,34 @@ class RelatedCertificates:
 
 @dataclass(frozen=True, slots=True)
 class PairDirectory:
-    """Implements ``pikaserver.api.pairs.Pairs``."""
+    """Finds what is bound to each other, by the fingerprints that stand in the database."""
 
     certificates: Certificates
 
     def of(self, record: CertificateRecord) -> Sequence[CertificateRecord]:
-        """See the protocol."""
+        """See ``pikaserver.api.pairs.Pairs``."""
         if record.certificate is None:
             return []
-        own = _hash(record)
         found = {
             other.id: other
-            for query in _queries(record, own)
+            for query in _queries(record)
             for other in self.certificates.find(query)
-            if other.id != record.id and _are_bound(record, other, own)
+            if other.id != record.id and other.certificate is not None
         }
         return [found[number] for number in sorted(found, reverse=True)]
 
 
-def _queries(record: CertificateRecord, own: RelatedHash | None) -> Iterator[CertificateQuery]:
-    """Yield where the others may be: templates may have given each of them another subject."""
-    if own is not None and own.hash == _HASH:
-        yield CertificateQuery(fingerprint=own.value.hex())
-    whole = CertificateQuery(limit=1000)
-    if record.subject:
-        yield replace(whole, subject=record.subject)
-    if record.names:
-        yield replace(whole, name=record.names[0])
+def _queries(record: CertificateRecord) -> Iterator[CertificateQuery]:
+    """Yield where the others are: those bound to this one, and the one that it is bound to."""
+    yield CertificateQuery(related=record.fingerprint, limit=_MOST)
+    own = _bound_to(record)
+    if own is not None:
+        yield CertificateQuery(fingerprint=own)
 
 
-def _are_bound(
-    record: CertificateRecord, other: CertificateRecord, own: RelatedHash | None
-) -> bool:
-    if other.certificate is None or record.certificate is None:
-        return False
-    if own is not None and own.fits(other.certificate):
-        return True
-    theirs = _hash(other)
-    return theirs is not None and theirs.fits(record.certificate)
-
-
-def _hash(record: CertificateRecord) -> RelatedHash | None:
+def _bound_to(record: CertificateRecord) -> str | None:
     try:
-        return related_hash(x509.load_der_x509_certificate(record.certificate or b""))
+        bound = related_hash(x509.load_der_x509_certificate(record.certificate or b""))
     except (MalformedRequest, ValueError):
         return None
+    return None if bound is None else fingerprint_of(bound)

@@ -23,7 +23,7 @@ _IDENTITIES = (("serialNumber", NameOID.SERIAL_NUMBER), ("CN", NameOID.COMMON_NA
 
 
 def as_holder(
-    request: EnrollmentRequest, template: Template, trace: DecisionTrace
+    request: EnrollmentRequest, template: Template, trace: DecisionTrace, *, beside: bool = False
 ) -> EnrollmentRequest:
     """Bind a request to the certificate whose key the requester holds.
 
@@ -33,6 +33,13 @@ def as_holder(
     subject, which the new one has to carry; the template's rules decide on the rest.  So
     does one that the request itself names, for another key of the same holder.  A registration
     authority of the template speaks for others, and what it renews is theirs.
+
+    Args:
+        request: what is asked.
+        template: whose rules count.
+        trace: where the decisions go.
+        beside: whether the new certificate stands beside the other one in any case, as the
+            second of a pair does.
 
     Raises:
         RequestRejected: the request speaks of somebody else.
@@ -48,7 +55,7 @@ def as_holder(
         why = f"certificates of template {certificate.template!r} ask on behalf of others"
         trace.allow("on-behalf", request.requester.name, why)
         return request
-    beside = certificate.authority != template.authority or _is_beside(request)
+    beside = beside or certificate.authority != template.authority or _is_beside(request)
     if request.renews is None and beside:
         old = _load(certificate.certificate)
         _check_purpose(old, trace)

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -26,20 +26,30 @@ from pikaserver.authority.decisions import DecisionTrace
 from pikaserver.authority.events import Events
 from pikaserver.authority.preparation import TemplateVersion
 from pikaserver.storage import certificates as certificates_storage
+from pikaserver.storage import pairs
 from pikaserver.storage import requests as storage
 from pikaserver.storage.devices import Contact
+from pikaserver.storage.pairs import SecondWish
 from pikaserver.storage.requests import NewRequest
 
 BEING_SIGNED = 5
 """Seconds after which a client may ask again for what is being signed."""
 
 
-def wish_hash(csr: CertificationRequest) -> str:
+def key_hash(public_key: bytes) -> str:
+    """Return by what a key (SPKI) is found, SHA-256 in hex."""
+    return hashlib.sha256(public_key).hexdigest()
+
+
+def wish_hash(csr: CertificationRequest, second: CertificationRequest | None = None) -> str:
     """Return what two requests for the same have in common, SHA-256 in hex.
 
     A challenge password says nothing of what is wished: one that ties the request to a TLS
-    session is another one whenever a client comes back (RFC 7030 section 3.5).
+    session is another one whenever a client comes back (RFC 7030 section 3.5).  A pair is
+    another wish than its first certificate alone.
     """
+    if second is not None:
+        return hashlib.sha256(f"pair {wish_hash(csr)} {wish_hash(second)}".encode()).hexdigest()
     if csr.challenge_password is None:
         return hashlib.sha256(csr.der).hexdigest()
     parts = [csr.subject.public_bytes(), csr.public_key]
@@ -84,35 +94,22 @@ class WaitingRequests:
         version: TemplateVersion,
         device: Contact | None,
         trace: DecisionTrace,
+        second: SecondWish | None = None,
     ) -> int:
-        """Store a request and spend its proof; return the request's id.
+        """Store a request, with the second one of a pair, and spend its proof; return its id.
 
         Raises:
             RequestRejected: the device that asks was retired.
         """
-        csr = request.csr
-        new = NewRequest(
-            template_id=version.id,
-            template_version=version.template.version,
-            door=request.door,
-            requester=request.requester.name,
-            method=request.requester.method,
-            csr=without_password(csr),
-            csr_hash=wish_hash(csr),
-            key_hash=hashlib.sha256(csr.public_key).hexdigest(),
-            subject=csr.subject.rfc4514_string(),
-            names=tuple(general_name_text(name) for name in csr.names),
-            renews_id=request.renews.id if request.renews else None,
-            validity=request.validity,
-            transaction=request.transaction,
-            trace=trace.decisions,
-            created_at=self._clock(),
-            device=device,
-        )
+        new = _new_request(request, version, trace, self._clock(), device)
+        if second is not None:
+            new = replace(new, csr_hash=second.wish_hash)
         with self._database.transaction() as connection:
             if request.requester.proof is not None:
                 request.requester.proof.spend(connection)
             request_id = storage.insert(connection, new)
+            if second is not None:
+                pairs.wait(connection, request_id, second)
             self._audit.record(
                 connection,
                 "request.stored",
@@ -124,12 +121,17 @@ class WaitingRequests:
         self._events.announce(RequestWaiting(request_id, version.template.name))
         return request_id
 
-    def find_in(self, connection: Connection, request: EnrollmentRequest) -> RequestRecord | None:
-        """Return the newest stored request that asked the same with the same CSR."""
+    def find_in(
+        self,
+        connection: Connection,
+        request: EnrollmentRequest,
+        second: CertificationRequest | None = None,
+    ) -> RequestRecord | None:
+        """Return the newest stored request that asked the same with the same CSRs."""
         renews = request.renews or request.requester.certificate
         return storage.find(
             connection,
-            wish_hash(request.csr),
+            wish_hash(request.csr, second),
             requester=request.requester.name,
             template=request.template,
             renews_id=renews.id if renews else None,
@@ -212,3 +214,31 @@ class WaitingRequests:
     def attach(self, connection: Connection, request_id: int, certificate_id: int) -> None:
         """Note which certificate came of a request."""
         storage.attach_certificate(connection, request_id, certificate_id)
+
+
+def _new_request(
+    request: EnrollmentRequest,
+    version: TemplateVersion,
+    trace: DecisionTrace,
+    at: datetime,
+    device: Contact | None,
+) -> NewRequest:
+    csr = request.csr
+    return NewRequest(
+        template_id=version.id,
+        template_version=version.template.version,
+        door=request.door,
+        requester=request.requester.name,
+        method=request.requester.method,
+        csr=without_password(csr),
+        csr_hash=wish_hash(csr),
+        key_hash=key_hash(csr.public_key),
+        subject=csr.subject.rfc4514_string(),
+        names=tuple(general_name_text(name) for name in csr.names),
+        renews_id=request.renews.id if request.renews else None,
+        validity=request.validity,
+        transaction=request.transaction,
+        trace=trace.decisions,
+        created_at=at,
+        device=device,
+    )

@@ -74,7 +74,7 @@ def show(invocation: Invocation, number: int) -> None:
 def approve(
     invocation: Invocation, number: int, comment: str | None, validity: timedelta | None
 ) -> None:
-    """Say yes to a request, and issue its certificate."""
+    """Say yes to a request, and issue its certificate, or both of a pair."""
     from pikaserver.api.issuance import RequestState
     from pikaserver.cli.opened import opened
     from pikaserver.cli.records import certificate_pem, certificate_row
@@ -85,9 +85,10 @@ def approve(
             server.requests.decide(
                 number, invocation.actor, approve=True, comment=comment, validity=validity
             )
-        issued = server.enrollment.issue_approved(number)
-    row = {"id": number, "state": "issued", **certificate_row(issued.record)}
-    invocation.write(row, pem=certificate_pem([issued.certificate]))
+        issued = server.issue_approved(number)
+    rows = [{"id": number, "state": "issued", **certificate_row(one.record)} for one in issued]
+    pem = certificate_pem([one.certificate for one in issued])
+    invocation.write(rows if len(rows) > 1 else rows[0], pem=pem)
 
 
 @request.command()

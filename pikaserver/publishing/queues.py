@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
+from pikaserver.ground import items
 from pikaserver.publishing.ground import Ground, Patience
 from pikaserver.publishing.queue import TargetQueue
-from pikaserver.server import PkiServer, items
+from pikaserver.server import PkiServer
 
 
 def open_queues(server: PkiServer, holder: str) -> tuple[list[TargetQueue], Ground]:

@@ -185,6 +185,7 @@ def search(query: CertificateQuery) -> Select[*tuple[object, ...]]:
         (query.fingerprint and query.fingerprint.lower(), certificate.c.fingerprint.__eq__),
         (query.key_hash and query.key_hash.lower(), certificate.c.key_hash.__eq__),
         (query.device, certificate.c.device_id.__eq__),
+        (query.related and query.related.lower(), certificate.c.related.__eq__),
         (query.after, certificate.c.id.__lt__),
     )
     for value, condition in exact:

@@ -57,6 +57,8 @@ class NewCertificate:
     issued_at: datetime
     crl_shard: int | None = None
     device: Contact | None = None
+    related: str | None = None
+    """The fingerprint of the certificate that it is bound to (RFC 9763)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,4 +282,5 @@ def _row(new: NewCertificate) -> dict[str, object]:
         "renews_id": new.renews_id,
         "issued_at": new.issued_at,
         "crl_shard": new.crl_shard,
+        "related": new.related,
     }

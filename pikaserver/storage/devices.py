@@ -80,8 +80,7 @@ def note(connection: Connection, contact: Contact, door: str, now: datetime) -> 
     if known is None:
         return _first_contact(connection, contact, door, now)
     device_id, state = known
-    if state == DeviceState.RETIRED:
-        raise RequestRejected(f"the device {contact.name!r} is retired")
+    _check_state(contact, state)
     values = {
         "of_id": device_id,
         "door": door,
@@ -91,6 +90,22 @@ def note(connection: Connection, contact: Contact, door: str, now: datetime) -> 
     }
     _SEEN.run(connection, values)
     return int(device_id)
+
+
+def check(connection: Connection, contact: Contact) -> None:
+    """Return when a device may ask for a certificate, and note nothing.
+
+    Raises:
+        RequestRejected: it was retired.
+    """
+    known = _KNOWN.row(connection, {"of_identity": contact.identity})
+    if known is not None:
+        _check_state(contact, known[1])
+
+
+def _check_state(contact: Contact, state: str) -> None:
+    if state == DeviceState.RETIRED:
+        raise RequestRejected(f"the device {contact.name!r} is retired")
 
 
 def _first_contact(connection: Connection, contact: Contact, door: str, now: datetime) -> int:

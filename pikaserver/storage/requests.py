@@ -13,6 +13,7 @@ from pikaserver.api.issuance import RequestRecord, RequestState
 from pikaserver.api.prepared import Prepared
 from pikaserver.storage import devices
 from pikaserver.storage.devices import Contact
+from pikaserver.storage.pair_table import pair
 from pikaserver.storage.tables import request, template
 
 
@@ -51,21 +52,26 @@ class RequestDetails:
 
 
 _INSERT = sa.insert(request).returning(request.c.id)
-_RECORD = select(
-    request.c.id,
-    request.c.state,
-    template.c.name.label("template"),
-    request.c.template_version,
-    request.c.door,
-    request.c.requester,
-    request.c.csr,
-    request.c.subject,
-    request.c.names,
-    request.c.created_at,
-    request.c.decided_by,
-    request.c.comment,
-    request.c.certificate_id,
-).join_from(request, template, template.c.id == request.c.template_id)
+_RECORD = (
+    select(
+        request.c.id,
+        request.c.state,
+        template.c.name.label("template"),
+        request.c.template_version,
+        request.c.door,
+        request.c.requester,
+        request.c.csr,
+        request.c.subject,
+        request.c.names,
+        request.c.created_at,
+        request.c.decided_by,
+        request.c.comment,
+        request.c.certificate_id,
+        pair.c.csr.label("second_csr"),
+    )
+    .join_from(request, template, template.c.id == request.c.template_id)
+    .outerjoin(pair, pair.c.request_id == request.c.id)
+)
 _BY_ID = _RECORD.where(request.c.id == bindparam("of_id"))
 _BY_CSR = Prepared(
     select(request.c.id)
@@ -277,4 +283,5 @@ def _record(row: Row[*tuple[object, ...]]) -> RequestRecord:
         decided_by=row.decided_by,
         comment=row.comment,
         certificate_id=row.certificate_id,
+        second_csr=row.second_csr,
     )

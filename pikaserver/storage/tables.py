@@ -135,6 +135,7 @@ certificate = Table(
     Column("revocation_number", BigInteger),  # the generation's count when it was revoked
     Column("crl_shard", Integer),  # which of the generation's partitioned CRLs would list it
     Column("device_id", ForeignKey("device.id")),  # none: of a service, or its template keeps none
+    Column("related", String(64)),  # SHA-256 of the one that it is bound to (RFC 9763)
     UniqueConstraint("serial", "generation_id"),
     Index("certificate_fingerprint", "fingerprint"),
     Index("certificate_subject", "subject_folded"),
@@ -150,6 +151,7 @@ certificate = Table(
     _partial("revoked_at IS NOT NULL", "certificate_sharded", "generation_id", "crl_shard"),
     _partial("state <> 'issued'", "certificate_unsigned", "id"),
     _partial("device_id IS NOT NULL", "certificate_device", "device_id"),
+    _partial("related IS NOT NULL", "certificate_related", "related"),
 )
 
 certificate_name = Table(

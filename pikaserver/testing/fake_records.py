@@ -22,6 +22,7 @@ from pikaserver.api.crls import FULL_CRL, CrlOctets, CrlRecord, CrlSummary
 from pikaserver.api.errors import NotFound, StorageUnavailable
 from pikaserver.api.operations import Clock, Entropy
 from pikaserver.asn1.certificate import tbs_of
+from pikaserver.asn1.related_certificates import fingerprint_of, related_hash
 from pikaserver.testing.throw_away import ThrowAwayAuthority
 
 CRL_LIFETIME = timedelta(days=1)
@@ -152,9 +153,15 @@ def _restrictions(record: CertificateRecord, query: CertificateQuery) -> Iterato
         wanted = getattr(query, field)
         yield wanted is None or getattr(record, field) == wanted
     yield query.name is None or query.name in record.names
+    yield query.related is None or _is_bound_to(record, query.related)
     yield query.expires_after is None or record.not_after >= query.expires_after
     yield query.expires_before is None or record.not_after <= query.expires_before
     yield query.after is None or record.id < query.after
+
+
+def _is_bound_to(record: CertificateRecord, fingerprint: str) -> bool:
+    bound = related_hash(x509.load_der_x509_certificate(record.certificate or b""))
+    return bound is not None and fingerprint_of(bound) == fingerprint
 
 
 class FakeCrls:

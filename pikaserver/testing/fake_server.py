@@ -43,6 +43,7 @@ from pikaserver.storage.lockouts import SharedLockouts
 from pikaserver.testing.clock import CountedEntropy, FrozenClock
 from pikaserver.testing.fake_codes import FakeCodes
 from pikaserver.testing.fake_holders import FakeDevices, FakeRenewals
+from pikaserver.testing.fake_pairs import FakePairs
 from pikaserver.testing.fake_parts import FakeAudit, FakeDatabase, FakeRequests, FakeTemplates
 from pikaserver.testing.fake_records import FakeAuthorities, FakeCertificates, FakeCrls
 from pikaserver.testing.fake_services import FakeServices
@@ -81,7 +82,6 @@ class FakeServer:
         self.services = FakeServices(self.authorities, self.certificates, self.clock)
         self.devices = FakeDevices()
         self.renewals = FakeRenewals(self.certificates, self.clock)
-        self.pairs = PairDirectory(self.certificates)
         self.audit = FakeAudit()
         self.secrets = SealedSecrets(FileKey(self.entropy(KEY_OCTETS), self.entropy), self.entropy)
         self.key_challenges = ChallengeBook(self.secrets, self.clock, self.entropy)
@@ -98,6 +98,8 @@ class FakeServer:
         self.authorities.add("root")
         self.authorities.add("issuing", "root")
         self.templates.add(make_template())
+        directory = PairDirectory(self.certificates)
+        self.pairs = FakePairs(directory, self.templates, self.requests, self.enroll, self._issue)
 
     def settings(self, model: type[Settings]) -> Settings:
         """Return the settings given to the constructor, else the model's defaults."""
@@ -207,11 +209,19 @@ class FakeServer:
         self.requests.records[record.id] = record
         return record
 
-    def _issue(self, request: EnrollmentRequest, template: Template) -> Issued:
+    def _issue(
+        self,
+        request: EnrollmentRequest,
+        template: Template,
+        more: Sequence[x509.ExtensionType] = (),
+    ) -> Issued:
         authority = self.authorities.keys[template.authority][0]
         now, csr = self.clock(), request.csr
         then = now + template.validity.period
-        certificate = authority.certify(csr.public_key, csr.subject, now, then, names=csr.names)
+        extensions = [(value, False) for value in more]
+        certificate = authority.certify(
+            csr.public_key, csr.subject, now, then, names=csr.names, extensions=extensions
+        )
         record = self.certificates.add(
             CertificateRecord(
                 id=len(self.certificates.records) + 1,

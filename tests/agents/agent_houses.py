@@ -15,7 +15,8 @@ from pikaserver.authority.ca_certificates import CaContent
 from pikaserver.authority.ceremony import AuthorityPlan
 from pikaserver.authority.templates.starters import starter
 from pikaserver.cli.main import run
-from pikaserver.server import PkiServer, items
+from pikaserver.ground import items
+from pikaserver.server import PkiServer
 from pikaserver.testing.client import ServiceClient
 from pikaserver.testing.fake_agent import FakeAgent
 from pikaserver.testing.patience import until

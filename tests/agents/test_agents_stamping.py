@@ -11,7 +11,7 @@ from pikaserver.asn1.signed_data import DATA
 from pikaserver.asn1.signed_data_reading import read_signed_data
 from pikaserver.asn1.time_stamps import write_request
 from pikaserver.first_start import FirstStart, set_up
-from pikaserver.server import items
+from pikaserver.ground import items
 from pikaserver.testing.client import ServiceClient
 from pikaserver.testing.patience import until
 from pikaserver_tsa.verifying import read_token, trust_of, verified

@@ -8,7 +8,8 @@ import pytest
 from falcon.testing import Result
 from sqlalchemy import func, select
 
-from pikaserver.server import PkiServer, items
+from pikaserver.ground import items
+from pikaserver.server import PkiServer
 from pikaserver.storage.code_table import enrollment_code
 from pikaserver.storage.tables import audit_record, certificate
 from pikaserver.testing.client import ServiceClient

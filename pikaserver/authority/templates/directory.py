@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from pikaserver.api.errors import NotFound
+from pikaserver.api.errors import NotFound, RequestRejected
 from pikaserver.api.operations import Clock
 from pikaserver.api.storage import Database
 from pikaserver.api.templates import Template
@@ -13,6 +13,8 @@ from pikaserver.authority.preparation import TemplateVersion
 from pikaserver.authority.templates.documents import read_template
 from pikaserver.storage import revisions
 from pikaserver.storage import templates as storage
+
+_REFUSED = "refused"
 
 
 class TemplateDirectory:
@@ -72,12 +74,32 @@ class TemplateDirectory:
         Raises:
             RequestRejected: the document breaks a rule; the text names the key.
         """
-        read_template(document, name=name, version=1)
+        self._check_pair(read_template(document, name=name, version=1))
         with self._database.transaction() as connection:
             number = storage.save(connection, name, document, at=self._clock(), by=actor)
             revisions.advance(connection)
             self._audit.record(connection, "template.saved", actor, template=name, version=number)
         return number
+
+    def _check_pair(self, template: Template) -> None:
+        """Return when the template of the second certificate is there, and lets itself be bound."""
+        name = template.related.pair
+        if name is None:
+            return
+        other = template
+        if name != template.name:
+            if not self.exists(name):
+                raise RequestRejected(f"related.pair: there is no template {name!r}")
+            other = self.get(name)
+        if other.related.mode == _REFUSED:
+            raise RequestRejected(
+                f"related.pair: template {name!r} binds no certificates to others; its"
+                " related.mode is to be allowed or required"
+            )
+        if other.related.templates and template.name not in other.related.templates:
+            raise RequestRejected(
+                f"related.pair: related.templates of {name!r} does not name {template.name!r}"
+            )
 
     def set_enabled(self, name: str, actor: str, *, enabled: bool) -> None:
         """Open or close a template at all doors at once."""

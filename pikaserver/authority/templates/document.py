@@ -87,7 +87,7 @@ def to_template(document: TemplateDocument, *, name: str, version: int) -> Templ
 
 def _related_rules(table: RelatedTable) -> RelatedRules:
     fresh, templates = _duration("related.fresh", table.fresh), frozenset(table.templates)
-    return RelatedRules(table.mode, fresh, templates, table.alternates)
+    return RelatedRules(table.mode, fresh, templates, table.alternates, table.pair)
 
 
 def _subject_rules(table: SubjectTable) -> SubjectRules:
@@ -203,6 +203,7 @@ def to_tables(template: Template) -> dict[str, object]:
             "fresh": write_duration(template.related.fresh),
             "templates": sorted(template.related.templates),
             "alternates": template.related.alternates,
+            "pair": template.related.pair,
         },
     }
     return _without_none(tables)

@@ -145,6 +145,7 @@ class RelatedTable(_Table):
     fresh: str = "1h"
     templates: list[str] = []
     alternates: bool = False
+    pair: str | None = None
 
 
 class TemplateDocument(_Table):

@@ -122,12 +122,21 @@ def validity_problems(template: Template) -> Iterator[str]:
         yield "validity.backdate is longer than 48h, the most that relying parties accept"
     if renewal.window is not None and renewal.window >= validity.period:
         yield "renewal.window is not shorter than validity.period"
-    if template.related.mode != "refused" and template.usage.ca:
-        yield "related.mode: only certificates of end entities are paired (RFC 9763 section 4)"
+    yield from _related_problems(template)
     if renewal.allowed and "certificate" not in template.proofs:
         yield "renewal.allowed needs 'certificate' in proofs"
     yield from _url_problems(template.extensions)
     yield from _policy_problems(template.extensions)
+
+
+def _related_problems(template: Template) -> Iterator[str]:
+    rules = template.related
+    for key, used in (("mode", rules.mode != "refused"), ("pair", rules.pair is not None)):
+        if used and template.usage.ca:
+            why = "only certificates of end entities are paired (RFC 9763 section 4)"
+            yield f"related.{key}: {why}"
+    if rules.pair is not None and rules.mode == "required":
+        yield "related.pair: what has to be bound to another certificate is not a pair's first"
 
 
 def _url_problems(rules: ExtensionRules) -> Iterator[str]:

@@ -5,7 +5,8 @@ from datetime import datetime
 from pikaserver.authority.readiness.assets import Asset, Assets, Exposure
 from pikaserver.authority.readiness.report import Line
 from pikaserver.cli.output import Record
-from pikaserver.server import PkiServer, items
+from pikaserver.ground import items
+from pikaserver.server import PkiServer
 
 
 def gathered(server: PkiServer) -> Assets:

@@ -11,11 +11,12 @@ from pikaserver.api.storage import Migrations
 from pikaserver.storage.code_table import enrollment_code
 from pikaserver.storage.device_tables import device
 from pikaserver.storage.lockout_table import lockout
+from pikaserver.storage.pair_table import pair
 from pikaserver.storage.publication_table import publication
 
 # The metadata of all tables is asked of those that stand in modules of their own, so that they
 # are there.
-_APART = (device, enrollment_code, lockout, publication)
+_APART = (device, enrollment_code, lockout, pair, publication)
 HOST = Migrations("pikaserver", "pikaserver.storage.migrations.versions", _APART[0].metadata)
 """The host's own branch; it is always brought up to date first."""
 

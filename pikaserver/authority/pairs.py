@@ -1,0 +1,173 @@
+"""Two certificates for one request, the second bound to the first (RFC 9763).
+
+::
+
+    judge both, draft both      nothing is stored, spent or signed
+    first certificate           proof, or approval, and the wish for the second are stored with it
+    second certificate          bound to the first by its fingerprint
+
+Whoever asks again goes on where it stopped.  The second one's transaction is named after the
+first certificate, so it is issued once, however many ask.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from pikaserver.api.certificates import CertificateRecord
+from pikaserver.api.errors import Conflict, RequestRejected
+from pikaserver.api.issuance import (
+    CertificationRequest,
+    EnrollmentRequest,
+    Issued,
+    Pending,
+    RequestRecord,
+    RequestState,
+)
+from pikaserver.api.pairs import IssuedPair
+from pikaserver.authority.decisions import DecisionTrace
+from pikaserver.authority.granting import RETRY_AFTER, Belongings, Granting, superseded
+from pikaserver.authority.holder_certificates import HolderCertificates
+from pikaserver.authority.issuance import Draft
+from pikaserver.authority.judging import Judging
+from pikaserver.authority.pair_wishes import PairWish, PairWishes, name_of_second
+from pikaserver.authority.related import PairDirectory
+from pikaserver.authority.requests import wish_hash
+from pikaserver.storage import pairs as storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairEnrollment:
+    """Implements ``pikaserver.api.pairs.Pairs``."""
+
+    directory: PairDirectory
+    holders: HolderCertificates
+    judging: Judging
+    wishes: PairWishes
+    granting: Granting
+
+    def of(self, record: CertificateRecord) -> Sequence[CertificateRecord]:
+        """See the protocol."""
+        return self.directory.of(record)
+
+    def enroll(
+        self, request: EnrollmentRequest, second: CertificationRequest
+    ) -> IssuedPair | Pending:
+        """See the protocol."""
+        request = self.wishes.named(request, second)
+        first = self.granting.known(request)
+        if first is not None:
+            whole = self._known_pair(request, second, first)
+            if whole is not None:
+                return whole
+        trace = DecisionTrace()
+        facts = self.judging.facts(request, second)
+        proved = first is not None or facts.stored is not None
+        wish = self.wishes.judged(facts, second, trace, proved=proved)
+        outcome = self._outcome_of_stored(facts.stored, trace)
+        if outcome is not None:
+            return outcome
+        if first is not None:
+            return self._with_second(wish, first, trace)
+        drafts = self.wishes.drafted(wish, trace)
+        if wish.needs_approval:
+            return self._store(wish, drafts[0], trace)
+        kept = wish.stored
+        belongings = Belongings(
+            proof=request.requester.proof,
+            note=lambda connection, number: storage.begin(connection, number, kept),
+        )
+        return self._issue(wish, drafts, trace, belongings)
+
+    def _store(self, wish: PairWish, draft: Draft, trace: DecisionTrace) -> Pending:
+        asked, version = wish.first.request, wish.first.version
+        number = self.judging.waiting.store(asked, version, draft.new.device, trace, wish.stored)
+        return Pending(number, RETRY_AFTER, trace.decisions)
+
+    def issue_approved(self, request_id: int) -> IssuedPair:
+        """Issue a pair that somebody approved, or the second one where the first is there.
+
+        Raises:
+            Conflict: it is not approved, or asks for one certificate.
+            NotAuthenticated: the certificate that it renews is no longer valid.
+        """
+        stored, request = self.judging.waiting.load(request_id)
+        if stored.state not in (RequestState.APPROVED, RequestState.ISSUED):
+            raise Conflict(f"request {request_id} is {stored.state}")
+        return self._issue_stored(stored, request)
+
+    def _issue_stored(self, stored: RequestRecord, request: EnrollmentRequest) -> IssuedPair:
+        trace = DecisionTrace()
+        wish = self.wishes.approved(stored, request, trace)
+        first = self.granting.known(request)
+        if first is not None:
+            return self._with_second(wish, first, trace)
+        # The proof was spent when the request was stored; what is used up now is the approval.
+        belongings = Belongings(
+            proof=self.judging.waiting.approval(stored.id),
+            note=lambda connection, number: self._note_approved(connection, stored.id, number),
+        )
+        return self._issue(wish, self.wishes.drafted(wish, trace), trace, belongings)
+
+    def _issue(
+        self,
+        wish: PairWish,
+        drafts: tuple[Draft, Draft],
+        trace: DecisionTrace,
+        belongings: Belongings,
+    ) -> IssuedPair:
+        for draft in drafts:
+            self.granting.check(draft)
+        first = self.granting.grant(drafts[0], trace, belongings)
+        return self._with_second(wish, first, trace)
+
+    def _with_second(self, wish: PairWish, first: Issued, trace: DecisionTrace) -> IssuedPair:
+        """Issue the second certificate, if it is not there; the old ones are of no more use."""
+        self._check_kept(first.record, wish.hash)
+        asked = replace(wish.second.request, transaction=name_of_second(first.record))
+        other = self.granting.known(asked)
+        if other is not None:
+            return IssuedPair(first, other)
+        self.holders.check(first.record)
+        draft = self.wishes.second_draft(wish, asked, first.certificate, trace)
+        old = superseded(wish.first.request, wish.first.version.template)
+        return IssuedPair(first, self.granting.grant(draft, trace, Belongings(superseded=old)))
+
+    def _known_pair(
+        self, request: EnrollmentRequest, second: CertificationRequest, first: Issued
+    ) -> IssuedPair | None:
+        """Return both, where the second one is there, too.
+
+        Raises:
+            RequestRejected: something else was asked for, or by somebody else.
+        """
+        if first.record.requester != request.requester.name:
+            raise RequestRejected("this transaction already served another requester")
+        self._check_kept(first.record, wish_hash(request.csr, second))
+        named = replace(request, csr=second, transaction=name_of_second(first.record))
+        other = self.granting.known(named)
+        return None if other is None else IssuedPair(first, other)
+
+    def _outcome_of_stored(
+        self, stored: RequestRecord | None, trace: DecisionTrace
+    ) -> IssuedPair | Pending | None:
+        if stored is not None and stored.state is RequestState.APPROVED:
+            stored, request = self.judging.waiting.load(stored.id)
+            if stored.state is RequestState.APPROVED:
+                return self._issue_stored(stored, request)
+        outcome = self.granting.of_stored(stored, trace)
+        if stored is None or not isinstance(outcome, Issued):
+            return outcome if isinstance(outcome, Pending) else None
+        return self._issue_stored(*self.judging.waiting.load(stored.id))
+
+    def _note_approved(self, connection: Connection, request_id: int, first_id: int) -> None:
+        self.judging.waiting.attach(connection, request_id, first_id)
+        storage.begin_approved(connection, first_id, request_id)
+
+    def _check_kept(self, first: CertificateRecord, wished: str) -> None:
+        """Refuse to bind anything to a certificate that was asked for otherwise."""
+        with self.judging.database.reading() as connection:
+            kept = storage.of_first(connection, first.id)
+        if kept is None or kept.wish_hash != wished:
+            raise RequestRejected("this transaction already served another request")
