@@ -79,12 +79,9 @@ class Preparation:
         content = self._content(request, template, issuer, trace)
         serial = self.next_serial()
         shard = self._shard(template, issuer, serial)
-        extensions = [
-            *usage_extensions(template.usage, content.public_key),
-            *self._pointers(template, issuer, shard),
-            *self._provided(request, template),
-            *([] if first is None else [(related_extension(first), False)]),
-        ]
+        extensions = usage_extensions(template.usage, content.public_key)
+        extensions += self._pointers(template, issuer, shard)
+        extensions += self._provided(request, template, first)
         algorithm = signature_algorithm(issuer, template.signature_hash)
         octets = tbs(certificate_builder(content, serial, issuer, extensions), algorithm)
         check_draft(octets, algorithm, issuer.certificate, self.lints, trace)
@@ -160,12 +157,15 @@ class Preparation:
         not_before = max(now - template.validity.backdate, issuer.certificate.not_valid_before_utc)
         return not_before, not_after
 
-    def _provided(self, request: EnrollmentRequest, template: Template) -> Extensions:
-        return [
+    def _provided(
+        self, request: EnrollmentRequest, template: Template, first: bytes | None
+    ) -> Extensions:
+        provided = [
             (extension.value, extension.critical)
             for provider in self.providers
             for extension in provider.extensions(request, template)
         ]
+        return provided if first is None else [*provided, (related_extension(first), False)]
 
 
 def _related(extensions: Extensions) -> str | None:
