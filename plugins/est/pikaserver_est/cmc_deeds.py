@@ -15,9 +15,11 @@ from pikaserver.api.issuance import (
     Issued,
     Pending,
     Requester,
+    RequestRecord,
     RequestState,
 )
 from pikaserver.api.key_challenges import ChallengeAnswer
+from pikaserver.api.pairs import IssuedPair
 from pikaserver.api.server import Server
 from pikaserver.api.templates import Template
 from pikaserver.asn1 import der
@@ -71,7 +73,19 @@ class Deeds:
         check_linking(self.request, csr, self.requester, self.template)
         asked = wish(self.request, csr, self.requester, self.template.name)
         named = replace(asked, transaction=self._name(body_part), answer=answer)
-        return self._done(body_part, self.server.enroll(named))
+        return self._done((body_part,), self.server.enroll(named))
+
+    def enroll_pair(self, body_parts: Sequence[int], csrs: Sequence[CertificationRequest]) -> Done:
+        """Ask for a pair: the first certificate, and one that is bound to it.
+
+        The requests themselves are the name of the transaction: in another message, too, they
+        get the same pair.
+        """
+        for csr in csrs:
+            check_linking(self.request, csr, self.requester, self.template)
+        first, second = csrs
+        asked = wish(self.request, first, self.requester, self.template.name)
+        return self._done(body_parts, self.server.pairs.enroll(asked, second))
 
     def query_pending(self, body_part: int, value: bytes) -> Done:
         """Ask again for what waited."""
@@ -84,25 +98,37 @@ class Deeds:
         if stored.state is RequestState.DECLINED:
             raise RequestRejected(f"it was declined: {stored.comment or 'no reason was given'}")
         if stored.state is RequestState.PENDING:
-            return self._done(body_part, Pending(stored.id, RETRY_AFTER, ()))
-        if stored.certificate_id is not None:
-            return self._there(body_part, self.server.certificates.get(stored.certificate_id))
-        # Approved, and its key was away: it is issued now.
+            return self._done((body_part,), Pending(stored.id, RETRY_AFTER, ()))
+        return self._there(body_part, stored) or self._again(body_part, stored)
+
+    def _again(self, body_part: int, stored: RequestRecord) -> Done:
+        """Ask for what was approved while its key was away: it is issued now."""
         csr = read_any_request(stored.csr)
         if csr.challenge_password is not None:
             raise Conflict("what was tied to a TLS session is kept without that: send it again")
         asked = EnrollmentRequest(csr, self.requester, stored.template, DOOR)
-        return self._done(body_part, self.server.enroll(asked))
+        if stored.second_csr is None:
+            return self._done((body_part,), self.server.enroll(asked))
+        second = read_any_request(stored.second_csr)
+        return self._done((body_part,), self.server.pairs.enroll(asked, second))
 
-    def _there(self, body_part: int, record: CertificateRecord) -> Done:
-        """Hand out a certificate that is there, with those above it."""
-        above = [
-            (one.certificate, *one.chain)
-            for one in self.server.authorities.get(record.authority).generations
-            if one.number == record.generation
-        ]
-        certificates = (record.certificate or b"", *(one for chain in above for one in chain))
-        return Done(Outcome(Status.SUCCESS, (body_part,)), certificates)
+    def _there(self, body_part: int, stored: RequestRecord) -> Done | None:
+        """Hand out what came of a request, with those above it, if all of it is there."""
+        if stored.certificate_id is None:
+            return None
+        records = [self.server.certificates.get(stored.certificate_id)]
+        if stored.second_csr is not None:
+            bound = self.server.pairs.of(records[0])
+            if not bound:
+                return None
+            records += bound
+        found: list[bytes] = []
+        for record in records:
+            found.append(record.certificate or b"")
+            for one in self.server.authorities.get(record.authority).generations:
+                if one.number == record.generation:
+                    found += (one.certificate, *one.chain)
+        return Done(Outcome(Status.SUCCESS, (body_part,)), tuple(dict.fromkeys(found)))
 
     def get_cert(self, body_part: int, value: bytes) -> Done:
         """Fetch a certificate by issuer and serial number."""
@@ -146,13 +172,18 @@ class Deeds:
         parts = (self.requester.name.encode(), self.transaction, str(body_part).encode())
         return f"cmc:{_digest(parts)}"
 
-    def _done(self, body_part: int, outcome: Issued | Pending) -> Done:
+    def _done(self, body_parts: Sequence[int], outcome: Issued | IssuedPair | Pending) -> Done:
+        parts = tuple(body_parts)
         if isinstance(outcome, Issued):
             certificates = (outcome.certificate, *outcome.chain)
-            return Done(Outcome(Status.SUCCESS, (body_part,)), certificates)
+            return Done(Outcome(Status.SUCCESS, parts), certificates)
+        if isinstance(outcome, IssuedPair):
+            both = (outcome.first, outcome.second)
+            found = [one for issued in both for one in (issued.certificate, *issued.chain)]
+            return Done(Outcome(Status.SUCCESS, parts), tuple(dict.fromkeys(found)))
         again = self.server.clock() + timedelta(seconds=outcome.retry_after)
         token = str(outcome.request_id).encode()
-        waits = Outcome(Status.PENDING, (body_part,), token=token, again=again)
+        waits = Outcome(Status.PENDING, parts, token=token, again=again)
         return Done(waits, retry_after=outcome.retry_after)
 
 

@@ -32,6 +32,7 @@ from pikaserver_est.answers import (
 from pikaserver_est.asking import media_type, read_body, wish
 from pikaserver_est.cmc_answers import Answer, PossessionNotProved
 from pikaserver_est.cmc_deeds import Deeds, Done
+from pikaserver_est.cmc_pairs import ask_for_pair
 from pikaserver_est.cmc_signers import requester_of
 from pikaserver_est.kem_challenges import Challenger, PossessionRequired, is_to_be_challenged
 from pikaserver_est.key_delivery import service_use
@@ -113,6 +114,9 @@ class FullCmc:
             if deed is not None:
                 _attempt(answer, control.body_part, deed, _only(control))
         told = _decrypted(data)
+        if ask_for_pair(template, csrs):
+            _attempt_pair(answer, deeds, [one.body_part for one in data.requests], csrs)
+            return
         for wished, csr in zip(data.requests, csrs, strict=True):
             _attempt_enrolment(answer, deeds, wished, csr, told.get(wished.body_part))
 
@@ -218,6 +222,19 @@ def _attempt_enrolment(
         answer.fail(challenge, wished.body_part)
     except PikaserverError as error:
         answer.fail(error, wished.body_part)
+
+
+def _attempt_pair(
+    answer: Answer, deeds: Deeds, body_parts: Sequence[int], csrs: Sequence[CertificationRequest]
+) -> None:
+    """Ask for both, or for none: one outcome tells of both body parts."""
+    try:
+        for csr in csrs:
+            if key_type(csr.public_key) not in KEM_KEY_TYPES:
+                _check_possession(csr)
+        answer.add(deeds.enroll_pair(body_parts, csrs))
+    except PikaserverError as error:
+        answer.fail(error, *body_parts)
 
 
 def _challenged(
