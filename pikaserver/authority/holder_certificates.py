@@ -60,7 +60,7 @@ def same_holder(
     certificate: x509.Certificate, subject: x509.Name, names: tuple[x509.GeneralName, ...]
 ) -> bool:
     """Tell whether subject and alternative names are those of a certificate."""
-    return certificate.subject == subject and same_names(_names(certificate), names)
+    return certificate.subject == subject and same_names(names_of(certificate), names)
 
 
 def same_names(one: tuple[x509.GeneralName, ...], other: tuple[x509.GeneralName, ...]) -> bool:
@@ -75,7 +75,8 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _names(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
+def names_of(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
+    """Return the alternative names of a certificate."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:

@@ -125,16 +125,24 @@ class Judging:
         return request
 
     def judge_second(
-        self, request: EnrollmentRequest, version: TemplateVersion, trace: DecisionTrace
+        self,
+        request: EnrollmentRequest,
+        first: CertificationRequest,
+        version: TemplateVersion,
+        trace: DecisionTrace,
     ) -> None:
         """Return when the second certificate of a pair may be issued to the same requester.
+
+        What a credential is bound to is held against the first request: the second certificate
+        is of the holder whom the first one names.
 
         Raises:
             RequestRejected: a rule refused it; the trace tells which.
             NotAuthenticated: what the requester shows does not count any more.
         """
         template = version.template
-        admit(request, template, trace)
+        said = replace(request.csr, subject=first.subject, names=first.names)
+        admit(replace(request, csr=said), template, trace)
         self.possession.check(request, template, trace)
         as_holder(request, template, trace, beside=True)
         ask_validators(self.validators, request, template, trace)

@@ -2,20 +2,27 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pikaserver.api.certificates import CertificateRecord, CertificateStatus
 from pikaserver.api.errors import Conflict
-from pikaserver.api.issuance import CertificationRequest, EnrollmentRequest, RequestRecord
-from pikaserver.asn1.certificate import with_dummy_signature
+from pikaserver.api.issuance import (
+    CertificationRequest,
+    EnrollmentRequest,
+    Issued,
+    RequestRecord,
+)
+from pikaserver.asn1.certificate import read_certificate, with_dummy_signature
 from pikaserver.asn1.crmf import read_any_request
 from pikaserver.asn1.csr_redaction import without_password
 from pikaserver.authority.admission import check_template, check_transaction
 from pikaserver.authority.authorities import IssuingKey
 from pikaserver.authority.decisions import DecisionTrace
-from pikaserver.authority.holder_certificates import same_names
+from pikaserver.authority.holder_certificates import names_of, same_holder, same_names
 from pikaserver.authority.issuance import Draft
 from pikaserver.authority.judging import Facts, Judging
 from pikaserver.authority.preparation import Preparation, TemplateVersion
@@ -38,10 +45,11 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class PairWish:
-    """Both halves, and what they are called together."""
+    """Both halves with what would be signed, and what they are called together."""
 
     first: Half
     second: Half
+    drafts: tuple[Draft, Draft]
     hash: str
 
     @property
@@ -66,37 +74,44 @@ class PairWishes:
     preparation: Preparation
 
     def judged(
-        self, facts: Facts, second: CertificationRequest, trace: DecisionTrace, *, proved: bool
+        self,
+        facts: Facts,
+        second: CertificationRequest,
+        known: Issued | None,
+        trace: DecisionTrace,
     ) -> PairWish:
         """Return the wish as both templates allow it now.
 
-        ``proved`` says that the very same requests came before.
+        ``known`` is the first certificate, if it is there.
 
         Raises:
             RequestRejected: a rule refused one half; the trace tells which.
             NotAuthenticated: what the requester shows does not count any more.
         """
-        version, paired, said = facts.version, facts.second, facts.request.csr
+        version, paired, said = facts.version, facts.second, facts.request
         if paired is None:
             why = f"template {version.template.name!r} has no template for a second certificate"
             trace.refuse("related", "a pair of certificates", f"{why}: related.pair")
-        raw = replace(facts.request, csr=second)
-        self.judging.related.check_pair(facts.request, raw, paired.template, trace)
-        first = self.judging.judge(facts.request, version, trace, proved=proved)
-        if not any(_is_same_holder(second, one) for one in (said, first.csr)):
-            why = "both requests of a pair have the same subject and the same names"
-            trace.refuse("related", second.subject.rfc4514_string(), why)
-        other = _second_request(first, second, paired)
-        self.judging.judge_second(other, paired, trace)
-        signing = facts.authorities.issuing_key(paired.template.authority)
-        return PairWish(
-            Half(first, version, facts.issuer),
-            Half(other, paired, signing),
-            wish_hash(said, second),
-        )
+        raw = replace(said, csr=second, template=paired.template.name)
+        self.judging.related.check_pair(said, raw, paired.template, trace)
+        proved = known is not None or facts.stored is not None
+        judged = self.judging.judge(said, version, trace, proved=proved)
+        first = Half(judged, version, facts.issuer)
+        draft = self._draft(first, trace)
+        holder = _holder(draft, known)
+        _check_holder(second, (said.csr, judged.csr), holder, trace)
+        asked = _second_request(judged, second, holder, paired)
+        self.judging.judge_second(asked, judged.csr, paired, trace)
+        other = Half(asked, paired, facts.authorities.issuing_key(paired.template.authority))
+        drafts = draft, self._draft(other, trace, holder)
+        return PairWish(first, other, drafts, wish_hash(said.csr, second))
 
     def approved(
-        self, stored: RequestRecord, request: EnrollmentRequest, trace: DecisionTrace
+        self,
+        stored: RequestRecord,
+        request: EnrollmentRequest,
+        known: Issued | None,
+        trace: DecisionTrace,
     ) -> PairWish:
         """Return the wish as it was approved, by the versions of the templates of that time.
 
@@ -104,39 +119,37 @@ class PairWishes:
             Conflict: the request asks for one certificate.
             RequestRejected: a template is closed by now.
         """
+        templates = self.judging.templates
         with self.judging.database.reading() as connection:
             kept = storage.of_request(connection, stored.id)
             if kept is None:
                 raise Conflict(f"request {stored.id} asks for one certificate")
             view = self.judging.authorities.view(connection)
-            version = self.judging.templates.version_in(
-                connection, stored.template, stored.template_version
-            )
-            paired = self.judging.templates.version_in(
-                connection, kept.template, kept.template_version
-            )
-        first = self.judging.judge_approved(request, version, trace)
-        second = _second_request(first, read_any_request(kept.csr), paired)
-        check_template(second, paired.template, trace)
-        return PairWish(
-            Half(first, version, view.issuing_key(version.template.authority)),
-            Half(second, paired, view.issuing_key(paired.template.authority)),
-            kept.wish_hash,
+            version = templates.version_in(connection, stored.template, stored.template_version)
+            paired = templates.version_in(connection, kept.template, kept.template_version)
+        judged = self.judging.judge_approved(request, version, trace)
+        first = Half(judged, version, view.issuing_key(version.template.authority))
+        draft = self._draft(first, trace)
+        holder = _holder(draft, known)
+        asked = _second_request(judged, read_any_request(kept.csr), holder, paired)
+        check_template(asked, paired.template, trace)
+        other = Half(asked, paired, view.issuing_key(paired.template.authority))
+        drafts = draft, self._draft(other, trace, holder)
+        return PairWish(first, other, drafts, kept.wish_hash)
+
+    def bound_draft(self, wish: PairWish, first: Issued, trace: DecisionTrace) -> Draft:
+        """Return what is signed when the first certificate is there."""
+        half = wish.second
+        request = replace(half.request, transaction=name_of_second(first.record))
+        return self._draft(
+            replace(half, request=request), trace, read_certificate(first.certificate)
         )
 
-    def drafted(self, wish: PairWish, trace: DecisionTrace) -> tuple[Draft, Draft]:
-        """Return what would be signed; the second one is bound to what the first may become."""
-        half = wish.first
-        first = self.preparation.prepare(half.request, half.version, half.issuer, trace)
-        likely = with_dummy_signature(first.new.tbs, first.algorithm).public_bytes(Encoding.DER)
-        return first, self.second_draft(wish, wish.second.request, likely, trace)
-
-    def second_draft(
-        self, wish: PairWish, request: EnrollmentRequest, first: bytes, trace: DecisionTrace
+    def _draft(
+        self, half: Half, trace: DecisionTrace, first: x509.Certificate | None = None
     ) -> Draft:
-        """Return what is signed when the first certificate (DER) is there."""
-        half = wish.second
-        return self.preparation.prepare(request, half.version, half.issuer, trace, first)
+        octets = None if first is None else first.public_bytes(Encoding.DER)
+        return self.preparation.prepare(half.request, half.version, half.issuer, trace, octets)
 
     def named(self, request: EnrollmentRequest, second: CertificationRequest) -> EnrollmentRequest:
         """Return the request with a transaction: what is asked for again is found by it.
@@ -158,8 +171,33 @@ class PairWishes:
                 name = _digest(name, str(record.id))
 
 
+def _holder(draft: Draft, known: Issued | None) -> x509.Certificate:
+    """Return the first certificate, or what it would be: it says who the holder of both is."""
+    if known is not None:
+        return read_certificate(known.certificate)
+    return with_dummy_signature(draft.new.tbs, draft.algorithm)
+
+
+def _check_holder(
+    second: CertificationRequest,
+    said: Iterable[CertificationRequest],
+    holder: x509.Certificate,
+    trace: DecisionTrace,
+) -> None:
+    """Refuse a second request that says neither what the first does nor what comes of it."""
+    same = same_holder(holder, second.subject, second.names)
+    if not same and not any(
+        one.subject == second.subject and same_names(one.names, second.names) for one in said
+    ):
+        why = "both requests of a pair have the same subject and the same names"
+        trace.refuse("related", second.subject.rfc4514_string(), why)
+
+
 def _second_request(
-    first: EnrollmentRequest, second: CertificationRequest, version: TemplateVersion
+    first: EnrollmentRequest,
+    second: CertificationRequest,
+    holder: x509.Certificate,
+    version: TemplateVersion,
 ) -> EnrollmentRequest:
     """Return the request for the second certificate: the same requester, holder and wishes.
 
@@ -168,20 +206,15 @@ def _second_request(
     requester = first.requester
     if requester.templates is not None:
         requester = replace(requester, templates=requester.templates | {version.template.name})
-    csr = replace(second, subject=first.csr.subject, names=first.csr.names)
     return replace(
         first,
-        csr=csr,
+        csr=replace(second, subject=holder.subject, names=names_of(holder)),
         requester=requester,
         template=version.template.name,
         renews=None,
         transaction=None,
         answer=None,
     )
-
-
-def _is_same_holder(one: CertificationRequest, other: CertificationRequest) -> bool:
-    return one.subject == other.subject and same_names(one.names, other.names)
 
 
 def _name(request: EnrollmentRequest, second: CertificationRequest) -> str:

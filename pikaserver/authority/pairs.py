@@ -29,7 +29,6 @@ from pikaserver.api.pairs import IssuedPair
 from pikaserver.authority.decisions import DecisionTrace
 from pikaserver.authority.granting import RETRY_AFTER, Belongings, Granting, superseded
 from pikaserver.authority.holder_certificates import HolderCertificates
-from pikaserver.authority.issuance import Draft
 from pikaserver.authority.judging import Judging
 from pikaserver.authority.pair_wishes import PairWish, PairWishes, name_of_second
 from pikaserver.authority.related import PairDirectory
@@ -63,26 +62,25 @@ class PairEnrollment:
                 return whole
         trace = DecisionTrace()
         facts = self.judging.facts(request, second)
-        proved = first is not None or facts.stored is not None
-        wish = self.wishes.judged(facts, second, trace, proved=proved)
+        wish = self.wishes.judged(facts, second, first, trace)
         outcome = self._outcome_of_stored(facts.stored, trace)
         if outcome is not None:
             return outcome
         if first is not None:
             return self._with_second(wish, first, trace)
-        drafts = self.wishes.drafted(wish, trace)
         if wish.needs_approval:
-            return self._store(wish, drafts[0], trace)
+            return self._store(wish, trace)
         kept = wish.stored
         belongings = Belongings(
             proof=request.requester.proof,
             note=lambda connection, number: storage.begin(connection, number, kept),
         )
-        return self._issue(wish, drafts, trace, belongings)
+        return self._issue(wish, trace, belongings)
 
-    def _store(self, wish: PairWish, draft: Draft, trace: DecisionTrace) -> Pending:
+    def _store(self, wish: PairWish, trace: DecisionTrace) -> Pending:
         asked, version = wish.first.request, wish.first.version
-        number = self.judging.waiting.store(asked, version, draft.new.device, trace, wish.stored)
+        device = wish.drafts[0].new.device
+        number = self.judging.waiting.store(asked, version, device, trace, wish.stored)
         return Pending(number, RETRY_AFTER, trace.decisions)
 
     def issue_approved(self, request_id: int) -> IssuedPair:
@@ -99,8 +97,8 @@ class PairEnrollment:
 
     def _issue_stored(self, stored: RequestRecord, request: EnrollmentRequest) -> IssuedPair:
         trace = DecisionTrace()
-        wish = self.wishes.approved(stored, request, trace)
         first = self.granting.known(request)
+        wish = self.wishes.approved(stored, request, first, trace)
         if first is not None:
             return self._with_second(wish, first, trace)
         # The proof was spent when the request was stored; what is used up now is the approval.
@@ -108,29 +106,23 @@ class PairEnrollment:
             proof=self.judging.waiting.approval(stored.id),
             note=lambda connection, number: self._note_approved(connection, stored.id, number),
         )
-        return self._issue(wish, self.wishes.drafted(wish, trace), trace, belongings)
+        return self._issue(wish, trace, belongings)
 
-    def _issue(
-        self,
-        wish: PairWish,
-        drafts: tuple[Draft, Draft],
-        trace: DecisionTrace,
-        belongings: Belongings,
-    ) -> IssuedPair:
-        for draft in drafts:
+    def _issue(self, wish: PairWish, trace: DecisionTrace, belongings: Belongings) -> IssuedPair:
+        for draft in wish.drafts:
             self.granting.check(draft)
-        first = self.granting.grant(drafts[0], trace, belongings)
+        first = self.granting.grant(wish.drafts[0], trace, belongings)
         return self._with_second(wish, first, trace)
 
     def _with_second(self, wish: PairWish, first: Issued, trace: DecisionTrace) -> IssuedPair:
         """Issue the second certificate, if it is not there; the old ones are of no more use."""
         self._check_kept(first.record, wish.hash)
-        asked = replace(wish.second.request, transaction=name_of_second(first.record))
-        other = self.granting.known(asked)
+        second = replace(wish.second.request, transaction=name_of_second(first.record))
+        other = self.granting.known(second)
         if other is not None:
             return IssuedPair(first, other)
         self.holders.check(first.record)
-        draft = self.wishes.second_draft(wish, asked, first.certificate, trace)
+        draft = self.wishes.bound_draft(wish, first, trace)
         old = superseded(wish.first.request, wish.first.version.template)
         return IssuedPair(first, self.granting.grant(draft, trace, Belongings(superseded=old)))
 
