@@ -68,16 +68,22 @@ class Judging:
     clock: Clock
 
     def facts(
-        self, request: EnrollmentRequest, second: CertificationRequest | None = None
+        self,
+        request: EnrollmentRequest,
+        second: CertificationRequest | None = None,
+        pair: str | None = None,
     ) -> Facts:
         """Look everything up at once.
+
+        ``second`` is the other request of a pair, ``pair`` a template for it that somebody
+        named who may name any.
 
         Raises:
             NotFound: no such template.
         """
         with self.database.reading() as connection:
             version = self.templates.version_in(connection, request.template)
-            paired = version.template.related.pair if second is not None else None
+            paired = (pair or version.template.related.pair) if second is not None else None
             return Facts(
                 self._as_of_now(connection, request),
                 version,

@@ -151,7 +151,9 @@ class PairWishes:
         octets = None if first is None else first.public_bytes(Encoding.DER)
         return self.preparation.prepare(half.request, half.version, half.issuer, trace, octets)
 
-    def named(self, request: EnrollmentRequest, second: CertificationRequest) -> EnrollmentRequest:
+    def named(
+        self, request: EnrollmentRequest, second: CertificationRequest, pair: str | None = None
+    ) -> EnrollmentRequest:
         """Return the request with a transaction: what is asked for again is found by it.
 
         Where the requester named none, who asks for what is the name.  Once its certificate
@@ -160,7 +162,7 @@ class PairWishes:
         if request.transaction is not None:
             check_transaction(request.transaction)
             return request
-        name = _name(request, second)
+        name = _name(request, second, pair)
         with self.judging.database.reading() as connection:
             while True:
                 record = certificates_storage.by_transaction(
@@ -217,11 +219,12 @@ def _second_request(
     )
 
 
-def _name(request: EnrollmentRequest, second: CertificationRequest) -> str:
+def _name(request: EnrollmentRequest, second: CertificationRequest, pair: str | None) -> str:
     shown = (request.renews, request.requester.certificate)
     return _digest(
         request.requester.name,
         request.template,
+        str(pair),
         str(request.validity),
         *(str(one.id if one else None) for one in shown),
         wish_hash(request.csr, second),

@@ -54,14 +54,20 @@ class PairEnrollment:
         self, request: EnrollmentRequest, second: CertificationRequest
     ) -> IssuedPair | Pending:
         """See the protocol."""
-        request = self.wishes.named(request, second)
+        return self.enroll_by(request, second)
+
+    def enroll_by(
+        self, request: EnrollmentRequest, second: CertificationRequest, pair: str | None = None
+    ) -> IssuedPair | Pending:
+        """Do the same; the operator may name the template of the second certificate."""
+        request = self.wishes.named(request, second, pair)
         first = self.granting.known(request)
         if first is not None:
             whole = self._known_pair(request, second, first)
             if whole is not None:
                 return whole
         trace = DecisionTrace()
-        facts = self.judging.facts(request, second)
+        facts = self.judging.facts(request, second, pair)
         wish = self.wishes.judged(facts, second, first, trace)
         outcome = self._outcome_of_stored(facts.stored, trace)
         if outcome is not None:

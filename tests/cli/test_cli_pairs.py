@@ -67,17 +67,17 @@ def test_revoking_one_reminds_of_the_other(shell):
     assert ["revoked", "revoked"] == [row["status"] for row in rows]
 
 
-def test_a_second_that_fails_leaves_the_first(shell):
-    """It is valid and written; what failed is said."""
-    out = shell.folder / "alone.pem"
+def test_a_second_that_is_refused_stops_the_first(shell):
+    """Nothing is signed, nothing is written; what failed is said."""
+    out, keys = shell.folder / "alone.pem", [shell.folder / f"alone{n}.key" for n in (1, 2)]
     answer = shell.try_(
         *("cert", "issue", "--template", "web", "--dns", "alone.example.test"),
-        *("--key-out", shell.folder / "alone.key", "--out", out),
-        *("--pair", "web", "--pair-key-out", shell.folder / "alone-pq.key"),
+        *("--key-out", keys[0], "--out", out, "--pair", "web", "--pair-key-out", keys[1]),
     )
 
     assert 1 == answer.code
     assert "binds no certificates to others" in answer.errors
-    assert "valid" == shell.json("cert", "show", serial_of(out))["status"]
+    assert [] == shell.json("cert", "list", "--name", "alone.example.test")
+    assert not any(path.exists() for path in (out, *keys))
     half = shell.try_("cert", "issue", "--template", "web", "--dns", "x.test", "--pair", "device")
     assert 2 == half.code

@@ -3,7 +3,7 @@
 import click
 
 from pikaserver.cli.cert.options import IssueOptions, issue_options
-from pikaserver.cli.cert.pair_options import PairOptions, pair_options
+from pikaserver.cli.cert.pair_options import PairOptions, check_pairing, pair_options
 from pikaserver.cli.cert.wished_names import WishedNames, name_options
 from pikaserver.cli.invocation import Invocation, command_options
 
@@ -29,6 +29,5 @@ def issue(
             raise click.UsageError("with --csr names and key come from the request alone")
     elif not (wish.key_out or wish.p12_out or wish.dry_run):
         raise click.UsageError("name --csr, or where the new key goes: --key-out or --p12-out")
-    if bool(pairing.pair) != bool(pairing.pair_key_out) or (pairing.pair and wish.csr):
-        raise click.UsageError("--pair and --pair-key-out go together, without --csr")
+    check_pairing(pairing, with_csr=wish.csr is not None)
     issue_certificate(invocation, wish, pairing, names)

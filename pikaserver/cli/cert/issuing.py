@@ -4,13 +4,7 @@ from dataclasses import replace
 
 import click
 
-from pikaserver.api.errors import (
-    Conflict,
-    PikaserverError,
-    RequestRejected,
-    SignatureFaulty,
-    StorageUnavailable,
-)
+from pikaserver.api.errors import Conflict
 from pikaserver.api.issuance import (
     CertificationRequest,
     EnrollmentRequest,
@@ -18,14 +12,16 @@ from pikaserver.api.issuance import (
     Pending,
     Requester,
 )
+from pikaserver.api.pairs import IssuedPair
 from pikaserver.asn1.csr import read_csr, read_csr_text
 from pikaserver.asn1.kem_keys import KEM_KEY_TYPES
 from pikaserver.asn1.serials import write_serial
 from pikaserver.cli.cert.dry_runs import write_dry_run
+from pikaserver.cli.cert.enrolling import check_approval, enroll, keys_to_keep
 from pikaserver.cli.cert.found import served_chain
 from pikaserver.cli.cert.options import IssueOptions
 from pikaserver.cli.cert.pair_options import PairOptions
-from pikaserver.cli.cert.pairing import check_files, issue_second
+from pikaserver.cli.cert.pairing import check_files, second_wish
 from pikaserver.cli.cert.wished_names import WishedNames
 from pikaserver.cli.exit_codes import WAITING
 from pikaserver.cli.exports import certificates_as, pkcs12_of
@@ -35,9 +31,7 @@ from pikaserver.cli.local_keys import make_local_key
 from pikaserver.cli.opened import opened
 from pikaserver.cli.options import DEFAULT_KEY_TYPE
 from pikaserver.cli.records import certificate_pem, certificate_row
-from pikaserver.clock import system_entropy
 from pikaserver.server import PkiServer
-from pikaserver.signing.private_keys import write_private_key
 
 DOOR = "cli"
 PROOF = "operator"
@@ -55,6 +49,7 @@ def issue_certificate(
     _check_files(wish)
     check_files(pairing)
     key, csr = (None, read_csr_text(read_file(wish.csr))) if wish.csr else _made(wish, names)
+    second = second_wish(pairing, names)
     request = EnrollmentRequest(
         csr=csr,
         requester=Requester(invocation.actor, PROOF),
@@ -68,22 +63,19 @@ def issue_certificate(
         if wish.dry_run:
             write_dry_run(invocation, server.enrollment.dry_run(request))
             return
+        check_approval(server, wish)
         passphrase = _passphrase(wish)
-        outcome = _enroll(server, request, wish, key, passphrase)
-        if isinstance(outcome, Issued):
-            _write_files(wish, outcome, key, passphrase)
-        second = None
-        if pairing.pair and key is not None and isinstance(outcome, Issued):
-            second = issue_second(server, pairing, outcome, key, invocation.actor)
+        keys = keys_to_keep(wish, pairing, (key, request.csr), second, passphrase)
+        outcome = enroll(server, request, second, keys)
     if isinstance(outcome, Pending):
         _write_pending(invocation, outcome)
         return
-    if isinstance(second, Issued) and pairing.pair_out:
-        write_output(certificates_as("pem", served_chain(second)), pairing.pair_out)
-    if second is None:
-        _write_issued(invocation, wish, outcome)
+    first = outcome.first if isinstance(outcome, IssuedPair) else outcome
+    _write_files(wish, first, key, passphrase)
+    if isinstance(outcome, IssuedPair):
+        _write_pair(invocation, pairing, outcome)
     else:
-        _write_pair(invocation, outcome, second)
+        _write_issued(invocation, wish, outcome)
 
 
 def _write_files(
@@ -95,14 +87,12 @@ def _write_files(
         write_secret(wish.p12_out, pkcs12_of(issued, key, passphrase))
 
 
-def _write_pair(invocation: Invocation, first: Issued, second: Issued | Pending) -> None:
-    both = [one for one in (first, second) if isinstance(one, Issued)]
-    pem = [one.certificate for one in both]
-    invocation.write([certificate_row(one.record) for one in both], pem=certificate_pem(pem))
-    if isinstance(second, Pending):
-        number = second.request_id
-        click.echo(f"Its pair waits for approval: 'pikaserver request approve {number}'.", err=True)
-        click.get_current_context().exit(WAITING)
+def _write_pair(invocation: Invocation, pairing: PairOptions, pair: IssuedPair) -> None:
+    if pairing.pair_out:
+        write_output(certificates_as("pem", served_chain(pair.second)), pairing.pair_out)
+    both = (pair.first, pair.second)
+    rows = [certificate_row(one.record) for one in both]
+    invocation.write(rows, pem=certificate_pem([one.certificate for one in both]))
 
 
 def _made(wish: IssueOptions, names: WishedNames) -> tuple[bytes | None, CertificationRequest]:
@@ -131,33 +121,6 @@ def _passphrase(wish: IssueOptions) -> bytes | None:
     if not (wish.p12_out or (wish.key_out and wish.encrypt_key)):
         return None
     return new_passphrase(wish.passphrase_file, str(wish.p12_out or wish.key_out))
-
-
-def _enroll(
-    server: PkiServer,
-    request: EnrollmentRequest,
-    wish: IssueOptions,
-    key: bytes | None,
-    passphrase: bytes | None,
-) -> Issued | Pending:
-    """Keep the key first: a certificate whose key is lost is of no use to anybody."""
-    if key is None:
-        return server.enroll(request)
-    if wish.key_out is None:
-        if server.templates.get(wish.template).approval:
-            raise RequestRejected("somebody has to approve first: keep the key with --key-out")
-        return server.enroll(request)
-    secret = passphrase if wish.encrypt_key else None
-    text = write_private_key(key, secret, system_entropy)
-    write_secret(wish.key_out, text)
-    try:
-        return server.enroll(request)
-    except (StorageUnavailable, SignatureFaulty):
-        # The certificate may be found later, and then its key is wanted.
-        raise
-    except PikaserverError:
-        wish.key_out.unlink(missing_ok=True)
-        raise
 
 
 def _write_pending(invocation: Invocation, pending: Pending) -> None:

@@ -1,23 +1,19 @@
-"""Pairs of certificates: the second is issued, bound to the first; pairs are shown."""
+"""Pairs of certificates: what is asked for beside the first one; pairs are shown."""
 
-from cryptography import x509
+from dataclasses import dataclass, field
 
 from pikaserver.api.certificates import CertificateRecord, CertificateStatus
 from pikaserver.api.errors import Conflict
-from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester
-from pikaserver.asn1.algorithms import default_algorithm, key_type
-from pikaserver.asn1.certificate import read_certificate
-from pikaserver.asn1.csr import assemble_csr, read_csr, request_info
-from pikaserver.asn1.related_certificates import related_attribute
+from pikaserver.api.issuance import CertificationRequest
+from pikaserver.asn1.csr import read_csr, read_csr_text
 from pikaserver.asn1.serials import write_serial
 from pikaserver.cli.cert.pair_options import PairOptions
-from pikaserver.cli.files import write_secret
-from pikaserver.cli.local_keys import LocalKey, load_local_key, make_local_key
+from pikaserver.cli.cert.wished_names import WishedNames
+from pikaserver.cli.files import read_file
+from pikaserver.cli.local_keys import make_local_key
 from pikaserver.cli.output import Record
 from pikaserver.cli.records import certificate_row
-from pikaserver.clock import system_entropy
 from pikaserver.server import PkiServer
-from pikaserver.signing.private_keys import write_private_key
 
 
 def check_files(pairing: PairOptions) -> None:
@@ -30,34 +26,27 @@ def check_files(pairing: PairOptions) -> None:
         raise Conflict(f"{pairing.pair_key_out} exists already; it is not overwritten")
 
 
-def issue_second(
-    server: PkiServer, pairing: PairOptions, first: Issued, pkcs8: bytes, actor: str
-) -> Issued | Pending:
-    """Walk the one road again; the first certificate stays valid if it ends half way.
+@dataclass(frozen=True, slots=True)
+class SecondWish:
+    """The request for the second certificate, with its key (PKCS#8 DER) if it was made here."""
+
+    template: str | None
+    csr: CertificationRequest
+    key: bytes | None = field(default=None, repr=False)
+
+
+def second_wish(pairing: PairOptions, names: WishedNames) -> SecondWish | None:
+    """Return what is asked for beside the first certificate, if anything is.
 
     Raises:
-        PikaserverError: as `enroll` does.
+        RequestRejected: a name or the request cannot be read.
     """
+    if not pairing.is_wanted:
+        return None
+    if pairing.pair_csr is not None:
+        return SecondWish(pairing.pair, read_csr_text(read_file(pairing.pair_csr)))
     key = make_local_key(pairing.pair_key_type)
-    if pairing.pair_key_out is not None:
-        write_secret(pairing.pair_key_out, write_private_key(key.pkcs8, None, system_entropy))
-    request = EnrollmentRequest(
-        csr=read_csr(_request(server, key, load_local_key(pkcs8), first.certificate)),
-        requester=Requester(actor, "operator"),
-        template=str(pairing.pair),
-        door="cli",
-    )
-    return server.enroll(request)
-
-
-def _request(server: PkiServer, key: LocalKey, old: LocalKey, certificate: bytes) -> bytes:
-    holder = read_certificate(certificate)
-    names = [one for one in holder.extensions if isinstance(one.value, x509.SubjectAlternativeName)]
-    usual = default_algorithm(key_type(old.public_key))
-    bound = related_attribute(certificate, server.clock(), lambda octets: old.sign(usual, octets))
-    info = request_info(holder.subject, key.public_key, names, bound)
-    algorithm = default_algorithm(key_type(key.public_key))
-    return assemble_csr(info, algorithm, key.sign(algorithm, info))
+    return SecondWish(pairing.pair, read_csr(key.csr(names)), key.pkcs8)
 
 
 def pair_rows(server: PkiServer, record: CertificateRecord) -> list[Record]:
