@@ -1,10 +1,11 @@
 """What an order asks of the host: whether it still may, and the request that it becomes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pikaserver.api.errors import MalformedRequest, RequestRejected
+from pikaserver.api.errors import MalformedRequest, NotFound, RequestRejected
 from pikaserver.api.issuance import (
     CertificationRequest,
     EnrollmentRequest,
@@ -13,6 +14,7 @@ from pikaserver.api.issuance import (
     Pending,
     Requester,
 )
+from pikaserver.api.pairs import IssuedPair
 from pikaserver.api.server import Server
 from pikaserver_acme.csr_check import bad_csr, read_wished
 from pikaserver_acme.jose.keys import stored_key
@@ -38,6 +40,19 @@ class Case:
     account: Account
     order: Order
     renewal: Renewal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Csrs:
+    """The CSR of an order, and that of the second certificate where a pair is asked for."""
+
+    first: CertificationRequest
+    second: CertificationRequest | None = None
+
+    @property
+    def octets(self) -> tuple[bytes, bytes | None]:
+        """Both in DER, as an order keeps them."""
+        return self.first.der, None if self.second is None else self.second.der
 
 
 class Asking:
@@ -97,10 +112,42 @@ class Asking:
         if not verdict.valid:
             raise AcmeError(verdict.error or "caa", verdict.detail)
 
+    def offers_pair(self, policy: Policy, profile: str | None) -> bool:
+        """Tell whether an order of this profile may become a pair of certificates (RFC 9763)."""
+        if profile is not None and profile not in policy.rules.profiles:
+            return False
+        try:
+            template = self._server.templates.get(policy.rules.template_of(profile))
+        except NotFound:
+            return False
+        return template.related.pair is not None
+
+    def csrs(
+        self,
+        case: Case,
+        octets: bytes,
+        second: bytes | None,
+        facts: Sequence[Mapping[str, str]] = (),
+    ) -> Csrs:
+        """Return the CSR of an order, or both of a pair: each names what was ordered.
+
+        Raises:
+            AcmeError: badCSR.
+        """
+        first = self.csr(case, octets, facts)
+        if second is None:
+            return Csrs(first)
+        if case.renewal is not None:
+            raise bad_csr("an order with auto-renewal has one certificate at a time: no relatedCsr")
+        try:
+            return Csrs(first, self.csr(case, second, facts))
+        except AcmeError as error:
+            raise bad_csr(f"relatedCsr: {error}") from None
+
     def csr(
         self, case: Case, octets: bytes, facts: Sequence[Mapping[str, str]] = ()
     ) -> CertificationRequest:
-        """Return the CSR of an order.
+        """Return one CSR of an order.
 
         Raises:
             AcmeError: badCSR.
@@ -117,6 +164,28 @@ class Asking:
             AcmeError: a rule of the template refused it.
             Unavailable: it cannot be done now.
         """
+        request = self._request(case, csr, transaction, proof)
+        with _in_words_of_acme():
+            return self._server.enroll(request)
+
+    def enroll_both(
+        self, case: Case, csrs: Csrs, transaction: str, proof: OneTimeProof | None
+    ) -> Issued | IssuedPair | Pending:
+        """Ask the host for the certificate, or for both of a pair.
+
+        Raises:
+            AcmeError: a rule of a template refused it.
+            Unavailable: it cannot be done now.
+        """
+        if csrs.second is None:
+            return self.enroll(case, csrs.first, transaction, proof)
+        request = self._request(case, csrs.first, transaction, proof)
+        with _in_words_of_acme():
+            return self._server.pairs.enroll(request, csrs.second)
+
+    def _request(
+        self, case: Case, csr: CertificationRequest, transaction: str, proof: OneTimeProof | None
+    ) -> EnrollmentRequest:
         template = case.policy.rules.template_of(case.order.profile)
         account = case.account
         requester = Requester(
@@ -125,7 +194,7 @@ class Asking:
             account.address,
             proof=proof,
         )
-        request = EnrollmentRequest(
+        return EnrollmentRequest(
             csr=csr,
             requester=requester,
             template=template,
@@ -133,14 +202,6 @@ class Asking:
             validity=self._validity(case),
             transaction=transaction,
         )
-        try:
-            return self._server.enroll(request)
-        except AcmeError:
-            raise
-        except MalformedRequest as error:
-            raise bad_csr(str(error)) from None
-        except RequestRejected as refusal:
-            raise _refused(refusal) from None
 
     def _validity(self, case: Case) -> timedelta | None:
         now, renewal = self._server.clock(), case.renewal
@@ -150,6 +211,18 @@ class Asking:
         if case.order.not_after is None:
             return None
         return moment(case.order.not_after) - now
+
+
+@contextmanager
+def _in_words_of_acme() -> Iterator[None]:
+    try:
+        yield
+    except AcmeError:
+        raise
+    except MalformedRequest as error:
+        raise bad_csr(str(error)) from None
+    except RequestRejected as refusal:
+        raise _refused(refusal) from None
 
 
 def _stale(proof: Authorization, fresh: int) -> bool:

@@ -2,7 +2,7 @@
 
 RFC 8555 section 7.4.2: another chain is offered as ``Link: rel="alternate"``.  There is one for
 each way up: through cross-certificates, and through the older and newer keys of a root.  Where a
-template says so, the other one of a pair (RFC 9763) comes after them.
+template says so, or one order brought both, the other one of a pair (RFC 9763) comes after them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,14 +33,20 @@ class Chains:
         self._lock = Lock()
         self._known: dict[tuple[str, int], tuple[tuple[bytes, ...], list[Chain]]] = {}
 
-    def offered(self, record: CertificateRecord) -> list[Chain]:
+    def offered(
+        self, record: CertificateRecord, second: CertificateRecord | None = None
+    ) -> list[Chain]:
         """Return all that a certificate is offered with, the certificate itself first in each.
+
+        ``second`` came by the same order, and is offered in any case.
 
         Raises:
             NotFound: it is not finished.
         """
         found = [(_der(record), *chain) for chain in self.above(record)]
-        return found + [self.usual(other) for other in self._bound(record)]
+        bound = [] if second is None else [second]
+        bound += [one for one in self._bound(record) if second is None or one.id != second.id]
+        return found + [self.usual(other) for other in bound]
 
     def usual(self, record: CertificateRecord) -> Chain:
         """Return a certificate with the chain that most clients take.

@@ -24,9 +24,10 @@ from pikaserver.api.errors import (
     RequestRejected,
     Unavailable,
 )
-from pikaserver.api.issuance import CertificationRequest, OneTimeProof, Pending
+from pikaserver.api.issuance import Issued, OneTimeProof, Pending
+from pikaserver.api.pairs import IssuedPair
 from pikaserver.api.server import Server
-from pikaserver_acme.asking import Asking, Case
+from pikaserver_acme.asking import Asking, Case, Csrs
 from pikaserver_acme.moments import stored
 from pikaserver_acme.ordering import already_replaced
 from pikaserver_acme.problems import AcmeError, problem_of
@@ -50,7 +51,7 @@ class Claim:
     """
 
     order: Order
-    csr: bytes
+    csrs: Csrs
     now: int
 
     def spend(self, connection: Connection) -> None:
@@ -60,7 +61,7 @@ class Claim:
             orders.hold_replacing(connection, replaces)
             if orders.is_replaced(connection, replaces, self.order.id):
                 raise already_replaced()
-        if not orders.claim(connection, self.order.id, self.csr, self.now):
+        if not orders.claim(connection, self.order.id, *self.csrs.octets, self.now):
             raise not_ready(TAKEN)
 
     def restore(self, connection: Connection) -> None:
@@ -93,8 +94,10 @@ class Finalizing:
         self._asking = asking
         self._successors = successors
 
-    def finalize(self, case: Case, octets: bytes, account_url: str) -> Order:
+    def finalize(self, case: Case, octets: bytes, second: bytes | None, account_url: str) -> Order:
         """Return the order with its certificate, or ``processing`` where that takes longer.
+
+        With a ``second`` CSR it becomes a pair of certificates.
 
         Raises:
             AcmeError: orderNotReady, badCSR, or what forbids it now; the order stays as it was.
@@ -103,16 +106,16 @@ class Finalizing:
         if shown(order, now) is not Status.READY:
             raise not_ready(f"the order is {shown(order, now)}, not ready")
         proofs = self._asking.proofs(case)
-        csr = self._asking.csr(case, octets, [one.facts for one in proofs])
+        csrs = self._asking.csrs(case, octets, second, [one.facts for one in proofs])
         self._asking.check_caa(case, proofs, account_url)
         try:
-            self._issue(case, csr, Claim(order, csr.der, now))
+            self._issue(case, csrs, Claim(order, csrs, now))
         except Unavailable:
             # Where the order was claimed it goes on by itself: nobody has to ask again.
             claimed = self._now(order.id)
             if claimed.status not in {Status.PROCESSING, Status.VALID}:
                 raise
-            if claimed.csr != csr.der:
+            if (claimed.csr, claimed.second_csr) != csrs.octets:
                 raise not_ready(TAKEN) from None
         except (AcmeError, Conflict):
             if self._now(order.id).status is Status.READY:
@@ -150,20 +153,23 @@ class Finalizing:
             raise AcmeError("unauthorized", f"the account is {account.status}")
         # What it stands on was checked when it was claimed; a certificate may be there already.
         case = self._asking.case(policy, account, order)
-        csr = self._asking.csr(case, order.csr)
-        self._issue(case, csr, Continuation(order, stored(self._server.clock())))
+        csrs = self._asking.csrs(case, order.csr, order.second_csr)
+        self._issue(case, csrs, Continuation(order, stored(self._server.clock())))
 
-    def _issue(self, case: Case, csr: CertificationRequest, proof: OneTimeProof) -> None:
+    def _issue(self, case: Case, csrs: Csrs, proof: OneTimeProof) -> None:
         order = case.order
-        outcome = self._asking.enroll(case, csr, f"order {order.id}", proof)
+        outcome = self._asking.enroll_both(case, csrs, f"order {order.id}", proof)
         with self._server.database.transaction() as connection:
             if isinstance(outcome, Pending):
                 orders.await_person(connection, order.id, outcome.request_id)
                 return
-            trace = trace_text(outcome.trace)
-            ends = stored(outcome.record.not_after)
-            if orders.finish(connection, order.id, outcome.record.id, trace, ends):
-                self._successors.begin(connection, case, outcome.record)
+            first, second = _halves(outcome)
+            record, last = first.record, second or first
+            ends = stored(max(record.not_after, last.record.not_after))
+            other_id = None if second is None else second.record.id
+            trace = trace_text(last.trace)
+            if orders.finish(connection, order.id, record.id, other_id, trace, ends):
+                self._successors.begin(connection, case, record)
 
     def _fail(self, order: Order, error: PikaserverError) -> None:
         trace = error.trace if isinstance(error, RequestRejected) else ()
@@ -181,6 +187,12 @@ class Finalizing:
         if found is None:
             raise NotFound("there is no such order")
         return found
+
+
+def _halves(outcome: Issued | IssuedPair) -> tuple[Issued, Issued | None]:
+    if isinstance(outcome, IssuedPair):
+        return outcome.first, outcome.second
+    return outcome, None
 
 
 def shown(order: Order, now: int) -> Status:

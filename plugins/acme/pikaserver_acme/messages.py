@@ -32,11 +32,16 @@ RESOURCES: Mapping[str, str] = {
 """What the directory names, and the last word of each URL."""
 
 
-def directory(policy: Policy, places: Places) -> Document:
+def directory(policy: Policy, places: Places, *, with_pairs: bool) -> Document:
     """Return the directory of a policy (section 7.1.1)."""
     found: Document = {name: places.named(path) for name, path in RESOURCES.items()}
-    found["meta"] = _meta(policy.rules)
+    found["meta"] = _meta(policy.rules) | pairs(with_pairs)
     return found
+
+
+def pairs(offered: bool) -> Document:  # noqa: FBT001 - it is all that there is to say
+    """Return how a directory or an order says that finalize takes a ``relatedCsr``."""
+    return {"relatedCsrAllowed": True} if offered else {}
 
 
 def _meta(rules: PolicyRules) -> Document:

@@ -102,6 +102,8 @@ class Order:
     certificate_id: int | None
     error: Mapping[str, object] | None
     trace: str | None
+    second_csr: bytes | None
+    second_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ import falcon
 from pikaserver.api.renewal import renewal_info
 from pikaserver_acme import messages
 from pikaserver_acme.office import Office
+from pikaserver_acme.places import Places
+from pikaserver_acme.records import Policy
 
 
 class Directory:
@@ -15,18 +17,24 @@ class Directory:
 
     def __init__(self, office: Office) -> None:
         self._door = office.door
+        self._asking = office.asking
 
     def on_get(self, request: falcon.Request, response: falcon.Response, policy: str) -> None:
         """Answer where everything is."""
         found = self._door.open_policy(policy)
         places = self._door.places(request, found.name)
-        self._door.answer(response, messages.directory(found, places))
+        self._door.answer(response, self._directory(found, places))
 
     def on_post(self, request: falcon.Request, response: falcon.Response, policy: str) -> None:
         """Answer the same to an account."""
         call = self._door.by_account(request, response, policy)
         call.check_empty()
-        self._door.answer(response, messages.directory(call.policy, call.places))
+        self._door.answer(response, self._directory(call.policy, call.places))
+
+    def _directory(self, policy: Policy, places: Places) -> messages.Document:
+        profiles = (None, *policy.rules.profiles)
+        with_pairs = any(self._asking.offers_pair(policy, one) for one in profiles)
+        return messages.directory(policy, places, with_pairs=with_pairs)
 
 
 class NewNonce:

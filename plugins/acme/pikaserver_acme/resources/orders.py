@@ -19,6 +19,9 @@ from pikaserver_acme.resources.signed import SignedOnly
 RETRY_AFTER = "5"
 """Seconds after which a client asks again how far its order is."""
 RETRY_AFTER_PERSON = "60"
+RELATED_CSR = "relatedCsr"
+"""The member of finalize with the CSR of a second certificate, bound to the first (RFC 9763)."""
+_OPEN = (Status.PENDING.value, Status.READY.value)
 
 
 class _OrderAnswers:
@@ -56,6 +59,8 @@ class _OrderAnswers:
         document = messages.order(
             found, call.places, needed, renewal, stored(office.server.clock())
         )
+        if renewal is None and document["status"] in _OPEN:
+            document |= messages.pairs(office.asking.offers_pair(call.policy, found.profile))
         url = call.places.order(found.id)
         self.door.answer(response, document, created=url if created else None)
         response.set_header("Location", url)
@@ -117,9 +122,12 @@ class Finalize(SignedOnly):
         if text is None:
             raise malformed("'csr' is to be the CSR, DER in base64url")
         octets = base64url.decode(text, "csr")
+        other = text_of(call.document, RELATED_CSR)
+        second = None if other is None else base64url.decode(other, RELATED_CSR)
         case = self._asking.case(call.policy, call.holder, found)
         url = call.places.account(call.holder.id)
-        self._answers.write(response, call, self._finalizing.finalize(case, octets, url))
+        done = self._finalizing.finalize(case, octets, second, url)
+        self._answers.write(response, call, done)
 
 
 class Certificate(SignedOnly):
@@ -145,7 +153,8 @@ class Certificate(SignedOnly):
         if found.status is not Status.VALID or found.certificate_id is None:
             raise NotFound("the order has no certificate yet")
         record = self._certificates.get(found.certificate_id)
-        offered = self._chains.offered(record)
+        second = None if found.second_id is None else self._certificates.get(found.second_id)
+        offered = self._chains.offered(record, second)
         if not 0 <= chain < len(offered):
             raise NotFound("the certificate has no such chain")
         write_chain(response, offered[chain])

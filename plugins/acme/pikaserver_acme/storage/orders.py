@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Update, and_, bindparam, exists, func, select, update
+from sqlalchemy import Connection, Update, and_, bindparam, exists, func, or_, select, update
 
 from pikaserver.api.prepared import Prepared
 from pikaserver_acme.identifiers import Identifier, read_identifiers
@@ -38,6 +38,7 @@ _CLAIM = Prepared(
     .values(
         status=Status.PROCESSING.value,
         csr=bindparam("of_csr"),
+        second_csr=bindparam("of_second"),
         finalized_at=bindparam("now"),
         error=None,
     )
@@ -63,6 +64,7 @@ _FINISH = Prepared(
     .values(
         status=Status.VALID.value,
         certificate_id=bindparam("of_certificate"),
+        second_id=bindparam("of_second"),
         trace=bindparam("of_trace"),
         request_id=None,
         over_at=bindparam("ends"),
@@ -89,9 +91,14 @@ def authorizations_of(connection: Connection, order_id: int) -> list[int]:
     return [number for (number,) in _NEEDED.rows(connection, {"of_id": order_id})]
 
 
-def claim(connection: Connection, order_id: int, csr: bytes, now: int) -> bool:
-    """Let one finalization have the order; ``False``: another has it, or it is not ready."""
-    values = {"of_id": order_id, "of_csr": csr, "now": now}
+def claim(
+    connection: Connection, order_id: int, csr: bytes, second: bytes | None, now: int
+) -> bool:
+    """Let one finalization have the order; ``False``: another has it, or it is not ready.
+
+    ``second`` is the CSR of a pair's second certificate.
+    """
+    values = {"of_id": order_id, "of_csr": csr, "of_second": second, "now": now}
     return _CLAIM.run(connection, values) > 0
 
 
@@ -101,12 +108,18 @@ def is_processing(connection: Connection, order_id: int) -> bool:
 
 
 def finish(
-    connection: Connection, order_id: int, certificate_id: int, trace: str, ends: int
+    connection: Connection,
+    order_id: int,
+    certificate_id: int,
+    second_id: int | None,
+    trace: str,
+    ends: int,
 ) -> bool:
-    """Give an order its certificate, which ``ends`` then."""
+    """Give an order its certificate, or both of a pair; they are of use until it ``ends``."""
     values = {
         "of_id": order_id,
         "of_certificate": certificate_id,
+        "of_second": second_id,
         "of_trace": trace,
         "ends": ends,
     }
@@ -198,7 +211,8 @@ def unfinished(connection: Connection, before: int, limit: int) -> list[Order]:
 
 def of_certificate(connection: Connection, certificate_id: int) -> Order | None:
     """Return the order that a certificate came from."""
-    statement = select(order).where(order.c.certificate_id == certificate_id)
+    is_its = or_(order.c.certificate_id == certificate_id, order.c.second_id == certificate_id)
+    statement = select(order).where(is_its)
     row = connection.execute(statement).mappings().first()
     return None if row is None else order_of(dict(row))
 

@@ -109,11 +109,14 @@ order = Table(
     Column("error", Text),  # JSON: problem document
     Column("trace", Text),  # JSON: the decisions of the issuance
     Column("over_at", BigInteger),  # when it or its newest certificate ends; none: from before
+    Column("second_csr", LargeBinary),  # DER; where the order is for a pair
+    Column("second_id", BigInteger),  # of the host, the other certificate of a pair
     Index("acme_order_of_account", "account_id", "id"),
     Index("acme_order_by_time", "account_id", "created_at"),
     Index("acme_order_of_set", "identifiers_hash", "created_at"),
     Index("acme_order_by_status", "status", "finalized_at"),
     Index("acme_order_of_certificate", "certificate_id"),
+    Index("acme_order_of_second", "second_id"),
     Index("acme_order_replaces", "replaces"),
     Index("acme_order_by_end", "over_at"),
 )
