@@ -61,7 +61,8 @@ class Claim:
             orders.hold_replacing(connection, replaces)
             if orders.is_replaced(connection, replaces, self.order.id):
                 raise already_replaced()
-        if not orders.claim(connection, self.order.id, *self.csrs.octets, self.now):
+        first, second = self.csrs.octets
+        if not orders.claim(connection, self.order.id, first, self.now, second):
             raise not_ready(TAKEN)
 
     def restore(self, connection: Connection) -> None:

@@ -92,7 +92,7 @@ def authorizations_of(connection: Connection, order_id: int) -> list[int]:
 
 
 def claim(
-    connection: Connection, order_id: int, csr: bytes, second: bytes | None, now: int
+    connection: Connection, order_id: int, csr: bytes, now: int, second: bytes | None = None
 ) -> bool:
     """Let one finalization have the order; ``False``: another has it, or it is not ready.
 
