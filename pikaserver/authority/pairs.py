@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from pikaserver.api.certificates import CertificateRecord
-from pikaserver.api.errors import Conflict, RequestRejected
+from pikaserver.api.errors import Conflict, PikaserverError, RequestRejected
 from pikaserver.api.issuance import (
     CertificationRequest,
     EnrollmentRequest,
@@ -27,6 +27,7 @@ from pikaserver.api.issuance import (
 )
 from pikaserver.api.pairs import IssuedPair
 from pikaserver.authority.decisions import DecisionTrace
+from pikaserver.authority.enroll import DryRun
 from pikaserver.authority.granting import RETRY_AFTER, Belongings, Granting, superseded
 from pikaserver.authority.holder_certificates import HolderCertificates
 from pikaserver.authority.judging import Judging
@@ -82,6 +83,18 @@ class PairEnrollment:
             note=lambda connection, number: storage.begin(connection, number, kept),
         )
         return self._issue(wish, trace, belongings)
+
+    def dry_run(
+        self, request: EnrollmentRequest, second: CertificationRequest, pair: str | None = None
+    ) -> DryRun:
+        """Walk the road without leaving a step; the draft is the first certificate's."""
+        trace = DecisionTrace()
+        try:
+            facts = self.judging.facts(request, second, pair)
+            wish = self.wishes.judged(facts, second, None, trace)
+        except PikaserverError as error:
+            return DryRun(None, trace.decisions, str(error))
+        return DryRun(wish.drafts[0], trace.decisions, None)
 
     def _store(self, wish: PairWish, trace: DecisionTrace) -> Pending:
         asked, version = wish.first.request, wish.first.version

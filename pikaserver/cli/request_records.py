@@ -69,6 +69,9 @@ def request_and_trace(server: PkiServer, number: int) -> tuple[Record, list[Reco
     asked = {**request_details(record), **csr_content(read_any_request(record.csr))}
     asked["validity"] = write_duration(details.validity) if details.validity else None
     asked["certificate"] = _serial(server, record.certificate_id)
+    if record.second_csr is not None:
+        asked["second_key_type"] = key_type(read_any_request(record.second_csr).public_key)
+        asked["second_template"] = details.second_template
     return asked, trace_rows(details.trace)
 
 

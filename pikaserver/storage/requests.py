@@ -49,6 +49,8 @@ class RequestDetails:
     validity: timedelta | None
     transaction: str | None
     trace: tuple[Decision, ...]
+    second_template: str | None = None
+    """Where a pair was asked for, the template of its second certificate."""
 
 
 _INSERT = sa.insert(request).returning(request.c.id)
@@ -86,14 +88,24 @@ _BY_CSR = Prepared(
     .order_by(request.c.id.desc())
     .limit(1)
 )
-_DETAILS = select(
-    request.c.method,
-    request.c.key_hash,
-    request.c.renews_id,
-    request.c.validity_seconds,
-    request.c.transaction,
-    request.c.trace,
-).where(request.c.id == bindparam("of_id"))
+_SECOND = template.alias("second")
+_DETAILS = (
+    select(
+        request.c.method,
+        request.c.key_hash,
+        request.c.renews_id,
+        request.c.validity_seconds,
+        request.c.transaction,
+        request.c.trace,
+        _SECOND.c.name.label("second_template"),
+    )
+    .select_from(
+        request.outerjoin(pair, pair.c.request_id == request.c.id).outerjoin(
+            _SECOND, _SECOND.c.id == pair.c.template_id
+        )
+    )
+    .where(request.c.id == bindparam("of_id"))
+)
 _DECIDE = (
     update(request)
     .where(request.c.id == bindparam("of_id"), request.c.state == RequestState.PENDING)
@@ -184,6 +196,7 @@ def details(connection: Connection, request_id: int) -> RequestDetails:
         validity=None if seconds is None else timedelta(seconds=seconds),
         transaction=row.transaction,
         trace=tuple(Decision(**decision) for decision in json.loads(row.trace)),
+        second_template=row.second_template,
     )
 
 

@@ -54,12 +54,30 @@ def test_a_pair_that_waits_is_issued_by_the_yes(shell, requests):
         path.write_bytes(octets)
     waiting = issue(shell, requests, "-o", "json")
     (row,) = shell.json("request", "list")
+    shown = shell.json("request", "show", str(row["id"]))
 
     rows = shell.json("request", "approve", str(row["id"]))
 
     assert 8 == waiting.code
+    assert ("ec-p256", "ml-dsa-65") == (shown["key_type"], shown["second_key_type"])
+    assert ("device", "device") == (shown["template"], shown["second_template"])
     assert ["CN=plc-22"] * 2 == [one["subject"] for one in rows]
     assert [] == shell.json("request", "list")
+
+
+@pytest.mark.usefixtures("requests")
+def test_a_dry_run_asks_both_templates(shell):
+    """Nothing is issued; what would be refused is said."""
+    folder = shell.folder
+    for pair, allowed in (("device", True), ("web", False)):
+        answer = shell.try_(
+            *("cert", "issue", "--template", "device", "--subject", "CN=dry", "--dry-run"),
+            *("--key-out", folder / "dry.key", "--pair-key-out", folder / "dry-pq.key"),
+            *("--pair", pair, "-o", "json"),
+        )
+        assert (0 if allowed else 1) == answer.code
+        assert ("binds no certificates" in answer.text) is not allowed
+    assert [] == shell.json("cert", "list", "--subject", "CN=dry")
 
 
 def test_options_of_a_pair_go_together(shell, requests):

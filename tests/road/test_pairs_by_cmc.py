@@ -15,6 +15,7 @@ from pikaserver.asn1.related_certificates import related_attribute, related_hash
 from pikaserver.authority.templates.starters import starter
 from pikaserver.testing.client import ServiceClient
 from pikaserver.testing.damage import altered
+from pikaserver.testing.openssl import require_ml_dsa_openssl
 from pikaserver.testing.requirements import require_program
 from pikaserver_est.plugin import register_services
 from tests.est.cmc_client import CmcClient, control, pkcs10, pki_data
@@ -83,6 +84,25 @@ def test_two_requests_in_one_message_bring_a_pair(client, server, key, tmp_path)
     ).stdout.decode()
     for one in (first, second):
         assert f"{one.serial_number:X}"[-8:] in shown.upper().replace(":", "").replace("\n", "")
+
+
+def test_openssl_follows_both_chains(client, server, key, tmp_path):
+    """Each certificate of the answer with those above it, to one root."""
+    openssl = require_ml_dsa_openssl()
+    answer = ask(client, both(key), key, user(server))
+    above = tmp_path / "above.pem"
+    above.write_bytes(b"".join(der.write_pem("CERTIFICATE", one) for one in answer.certificates))
+    root = tmp_path / "root.pem"
+    trusted = server.authorities.key("root").generation.certificate
+    root.write_bytes(der.write_pem("CERTIFICATE", trusted))
+    at = str(int(server.clock().timestamp()))
+
+    for leaf in leaves(answer):
+        path = tmp_path / "leaf.pem"
+        path.write_bytes(leaf.public_bytes(Encoding.PEM))
+        command = [openssl, "verify", "-attime", at, "-CAfile", root, "-untrusted", above, path]
+        told = subprocess.run(command, capture_output=True, check=False)
+        assert 0 == told.returncode, told.stderr
 
 
 def octets_of(certificate):

@@ -14,6 +14,7 @@ from pikaserver.api.errors import (
 )
 from pikaserver.api.issuance import CertificationRequest, EnrollmentRequest, Issued, Pending
 from pikaserver.api.pairs import IssuedPair
+from pikaserver.authority.enroll import DryRun
 from pikaserver.authority.requests import key_hash
 from pikaserver.cli.cert.options import IssueOptions
 from pikaserver.cli.cert.pair_options import PairOptions
@@ -75,6 +76,13 @@ def enroll(
         if second is None:
             return server.enroll(request)
         return server.pairs.enroll_by(request, second.csr, second.template)
+
+
+def dry_run(server: PkiServer, request: EnrollmentRequest, second: SecondWish | None) -> DryRun:
+    """Return what would come of it."""
+    if second is None:
+        return server.enrollment.dry_run(request)
+    return server.pairs.dry_run(request, second.csr, second.template)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pikaserver.asn1.csr import read_csr, read_csr_text
 from pikaserver.asn1.kem_keys import KEM_KEY_TYPES
 from pikaserver.asn1.serials import write_serial
 from pikaserver.cli.cert.dry_runs import write_dry_run
-from pikaserver.cli.cert.enrolling import check_approval, enroll, keys_to_keep
+from pikaserver.cli.cert.enrolling import check_approval, dry_run, enroll, keys_to_keep
 from pikaserver.cli.cert.found import served_chain
 from pikaserver.cli.cert.options import IssueOptions
 from pikaserver.cli.cert.pair_options import PairOptions
@@ -61,7 +61,7 @@ def issue_certificate(
         if key is None and not wish.csr:
             key, request = _made_there(server, wish, request)
         if wish.dry_run:
-            write_dry_run(invocation, server.enrollment.dry_run(request))
+            write_dry_run(invocation, dry_run(server, request, second))
             return
         check_approval(server, wish)
         passphrase = _passphrase(wish)

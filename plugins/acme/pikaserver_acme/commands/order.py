@@ -5,6 +5,7 @@ import json
 import click
 
 from pikaserver.api.commands import Record, console
+from pikaserver.api.server import Server
 from pikaserver.asn1.serials import write_serial
 from pikaserver_acme.finalizing import shown
 from pikaserver_acme.moments import moment, stored
@@ -43,10 +44,8 @@ def show(number: int) -> None:
         found = here.ordering.get(number)
         now = stored(server.clock())
         proofs = [_proof(here, one) for one in here.ordering.proofs(found)]
-        certificate = None
-        if found.certificate_id is not None:
-            record = server.certificates.get(found.certificate_id)
-            certificate = f"{write_serial(record.serial)} ({record.status})"
+        certificate = _certificate(server, found.certificate_id)
+        second = _certificate(server, found.second_id)
     decisions = [] if found.trace is None else json.loads(found.trace)
     whole = {
         **_record(found, now),
@@ -56,6 +55,7 @@ def show(number: int) -> None:
         "finalized_at": None if found.finalized_at is None else moment(found.finalized_at),
         "request": found.request_id,
         "certificate": certificate,
+        "second_certificate": second,
         "error": None if found.error is None else str(found.error.get("detail")),
     }
     if console().output in {"json", "yaml"}:
@@ -95,6 +95,13 @@ def _proof(here: Office, found: Authorization) -> Record:
         "facts": dict(found.facts),
         "attempts": attempts,
     }
+
+
+def _certificate(server: Server, number: int | None) -> str | None:
+    if number is None:
+        return None
+    record = server.certificates.get(number)
+    return f"{write_serial(record.serial)} ({record.status})"
 
 
 def _record(found: Order, now: int) -> Record:
