@@ -35,6 +35,7 @@ from pikaserver.authority.pair_wishes import PairWish, PairWishes, name_of_secon
 from pikaserver.authority.related import PairDirectory
 from pikaserver.authority.requests import wish_hash
 from pikaserver.storage import pairs as storage
+from pikaserver.storage.pairs import StoredPair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +65,10 @@ class PairEnrollment:
         request = self.wishes.named(request, second, pair)
         first = self.granting.known(request)
         if first is not None:
-            whole = self._known_pair(request, second, first)
-            if whole is not None:
-                return whole
+            pair = self._kept_of(request, second, first).template
+            other = self.granting.known(_named_second(request, second, first))
+            if other is not None:
+                return IssuedPair(first, other)
         trace = DecisionTrace()
         facts = self.judging.facts(request, second, pair)
         wish = self.wishes.judged(facts, second, first, trace)
@@ -77,10 +79,9 @@ class PairEnrollment:
             return self._with_second(wish, first, trace)
         if wish.needs_approval:
             return self._store(wish, trace)
-        kept = wish.stored
         belongings = Belongings(
             proof=request.requester.proof,
-            note=lambda connection, number: storage.begin(connection, number, kept),
+            note=lambda connection, number: storage.begin(connection, number, wish.stored),
         )
         return self._issue(wish, trace, belongings)
 
@@ -135,9 +136,9 @@ class PairEnrollment:
 
     def _with_second(self, wish: PairWish, first: Issued, trace: DecisionTrace) -> IssuedPair:
         """Issue the second certificate, if it is not there; the old ones are of no more use."""
-        self._check_kept(first.record, wish.hash)
-        second = replace(wish.second.request, transaction=name_of_second(first.record))
-        other = self.granting.known(second)
+        self._kept(first.record, wish.hash)
+        second = wish.second.request
+        other = self.granting.known(_named_second(second, second.csr, first))
         if other is not None:
             return IssuedPair(first, other)
         self.holders.check(first.record)
@@ -145,20 +146,17 @@ class PairEnrollment:
         old = superseded(wish.first.request, wish.first.version.template)
         return IssuedPair(first, self.granting.grant(draft, trace, Belongings(superseded=old)))
 
-    def _known_pair(
+    def _kept_of(
         self, request: EnrollmentRequest, second: CertificationRequest, first: Issued
-    ) -> IssuedPair | None:
-        """Return both, where the second one is there, too.
+    ) -> StoredPair:
+        """Return what was asked for together with a certificate that is there.
 
         Raises:
             RequestRejected: something else was asked for, or by somebody else.
         """
         if first.record.requester != request.requester.name:
             raise RequestRejected("this transaction already served another requester")
-        self._check_kept(first.record, wish_hash(request.csr, second))
-        named = replace(request, csr=second, transaction=name_of_second(first.record))
-        other = self.granting.known(named)
-        return None if other is None else IssuedPair(first, other)
+        return self._kept(first.record, wish_hash(request.csr, second))
 
     def _outcome_of_stored(
         self, stored: RequestRecord | None, trace: DecisionTrace
@@ -176,9 +174,16 @@ class PairEnrollment:
         self.judging.waiting.attach(connection, request_id, first_id)
         storage.begin_approved(connection, first_id, request_id)
 
-    def _check_kept(self, first: CertificateRecord, wished: str) -> None:
+    def _kept(self, first: CertificateRecord, wished: str) -> StoredPair:
         """Refuse to bind anything to a certificate that was asked for otherwise."""
         with self.judging.database.reading() as connection:
             kept = storage.of_first(connection, first.id)
         if kept is None or kept.wish_hash != wished:
             raise RequestRejected("this transaction already served another request")
+        return kept
+
+
+def _named_second(
+    request: EnrollmentRequest, second: CertificationRequest, first: Issued
+) -> EnrollmentRequest:
+    return replace(request, csr=second, transaction=name_of_second(first.record))

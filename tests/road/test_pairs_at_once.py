@@ -17,7 +17,6 @@ from pikaserver.api.errors import (
     MalformedRequest,
     NotAllowed,
     NotAuthenticated,
-    PikaserverError,
     RequestRejected,
     Unavailable,
 )
@@ -25,7 +24,7 @@ from pikaserver.api.issuance import Requester, Severity
 from pikaserver.api.pairs import IssuedPair
 from pikaserver.asn1.csr import read_csr
 from pikaserver.asn1.related_certificates import related_attribute, related_hash
-from pikaserver.authority.templates.starters import starter
+from pikaserver.authority import issuance
 from pikaserver.testing.damage import altered
 from tests.road.pair_ground import (
     asked,
@@ -100,22 +99,6 @@ def test_only_the_server_binds(server):
     )
 
     refused(server, asked(first_csr(key=key)), second_csr(attributes=bound), "the server binds")
-
-
-def test_templates_decide_who_may_pair(server):
-    """No pair, no binding, another first template, a closed one, another door."""
-    csr, second = first_csr(), second_csr()
-    refused(server, asked(csr, "device"), second, r"no template for a second.*related\.pair")
-
-    for text, why in (
-        (document(mode="refused"), "binds no certificates to others"),
-        (document().replace("templates = []", 'templates = ["web"]'), "are not paired with"),
-        (document().replace("enabled = true", "enabled = false", 1), "is disabled"),
-        (document().replace('"cli"', '"scep"'), "does not issue by cli"),
-    ):
-        server.templates.save("quantum", text, "test")
-        refused(server, asked(csr), second, why)
-    server.templates.save("quantum", document(), "test")
 
 
 def test_a_second_that_rules_would_refuse_stops_the_first(server):
@@ -232,6 +215,32 @@ def test_what_was_revoked_is_asked_for_anew(server, clock):
     assert anew.second.record.id == server.pairs.enroll(request, second).second.record.id
 
 
+def test_a_second_that_failed_follows_by_the_template_of_its_time(server, monkeypatch):
+    """Though the first template names another one by now; its code is spent already."""
+    sign, calls = issuance.sign_tbs, []
+
+    def away(*given):
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyUnavailable("the token is being carried over")
+        return sign(*given)
+
+    request, second = asked(first_csr(), requester=code_for(server)), second_csr()
+    with monkeypatch.context() as patched:
+        patched.setattr("pikaserver.authority.issuance.sign_tbs", away)
+        with pytest.raises(KeyUnavailable):
+            server.pairs.enroll(request, second)
+    server.templates.save("later", document(), "test")
+    server.templates.save("paired", document('pair = "later"', mode="refused"), "test")
+
+    pair = server.pairs.enroll(request, second)
+
+    prepare(server)
+    assert ("paired", "quantum") == (pair.first.record.template, pair.second.record.template)
+    (old,) = server.pairs.of(pair.first.record)
+    assert old.id == pair.second.record.id
+
+
 def test_many_at_once_make_one_pair(server):
     """Who comes second hears that it is being signed, or gets the same."""
     request, second, gate = asked(first_csr()), second_csr(), Barrier(6)
@@ -252,8 +261,8 @@ def test_many_at_once_make_one_pair(server):
     assert [last.second.record.id] == [one.id for one in server.pairs.of(last.first.record)]
 
 
-def test_a_credential_without_a_name_for_its_pair_is_checked_by_both(server, clock):
-    """A device that shows the first pair renews it, and the new second stands beside."""
+def test_a_device_that_shows_its_first_certificate_renews_the_pair(server, clock):
+    """The old one is revoked when both new ones are there; the second stands beside the first."""
     text = document('pair = "quantum"', mode="refused")
     server.templates.save("paired", text.replace("revoke-old = false", "revoke-old = true"), "test")
     old = server.pairs.enroll(asked(first_csr()), second_csr()).first.record
@@ -265,28 +274,7 @@ def test_a_credential_without_a_name_for_its_pair_is_checked_by_both(server, clo
 
     assert "revoked" == server.certificates.get(old.id).status
     assert "valid" == server.certificates.get(pair.first.record.id).status
-    strange = asked(first_csr("plc-9"), requester=replace(holder, certificate=pair.first.record))
-    with pytest.raises(PikaserverError):
-        server.pairs.enroll(strange, second_csr("plc-9"))
+    holder = replace(holder, certificate=pair.first.record)
+    strange = asked(first_csr("plc-9"), requester=holder)
+    refused(server, strange, second_csr("plc-9"), "subject must stay")
     server.templates.save("paired", text, "test")
-
-
-def test_a_pair_template_is_checked_when_it_is_saved(server):
-    """The other template is there, and binds its certificates to this one's."""
-    for more, why in (
-        ('pair = "nowhere"', "no template 'nowhere'"),
-        ('pair = "device"', "'device' binds no certificates"),
-        ('pair = "named"', "does not name 'wrong'"),
-    ):
-        text = document().replace("templates = []", 'templates = ["paired"]')
-        server.templates.save("named", text, "test")
-        with pytest.raises(RequestRejected, match=why):
-            server.templates.save("wrong", document(more, mode="refused"), "test")
-    with pytest.raises(RequestRejected, match="not a pair's first"):
-        server.templates.save("wrong", document('pair = "wrong"', mode="required"), "test")
-    ca = starter("subca") + '\n[related]\npair = "quantum"\n'
-    with pytest.raises(RequestRejected, match="end entities"):
-        server.templates.save("wrong", ca, "test")
-    server.templates.save("self", document('pair = "self"'), "test")
-    pair = server.pairs.enroll(asked(first_csr(), "self"), second_csr())
-    assert pair.second.record.template == pair.first.record.template
