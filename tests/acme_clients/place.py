@@ -175,6 +175,8 @@ def prepare(place, web_port):
         here = office(opened.for_plugins)
         document = starter("web") + '[related]\nmode = "allowed"\nalternates = true\n'
         opened.templates.save("pairs", document, "test")
+        document = starter("web") + '[related]\npair = "pairs"\n'
+        opened.templates.save("both", document, "test")
         for name, rules in policies(place, web_port).items():
             here.policies.put(name, read_rules({"template": "web", **rules}), "test")
         for _ in range(EXTERNAL_ACCOUNTS):
@@ -193,4 +195,5 @@ def policies(place, web_port):
         "open": {**looking, "http-port": place.http_port, "tls-port": place.tls_port},
         "files": {**looking, "http-port": web_port},
         "pairs": {"template": "pairs", "pre-approved": ["*"]},
+        "both": {"template": "both", "pre-approved": ["*"]},
     }

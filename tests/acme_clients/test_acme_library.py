@@ -105,6 +105,36 @@ def test_the_other_one_of_a_pair_is_an_alternate(connect, place):
     assert [] == fetched(first).alternative_fullchains_pem
 
 
+class BothCsrs(messages.CertificateRequest):
+    """What finalize takes where the directory says so."""
+
+    related_csr: x509.CertificateSigningRequest = josepy.field(
+        "relatedCsr", encoder=josepy.encode_csr, decoder=josepy.decode_csr
+    )
+
+
+def test_one_order_brings_both_of_a_pair(connect, place):
+    """RFC 9763 by one order: the library fetches the second as it fetches another chain."""
+    ours, key = connect("both"), mldsa.MLDSA65PrivateKey.generate()
+    order = ours.new_order(_pem(csr_of("both.example.com")))
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    value = x509.SubjectAlternativeName([x509.DNSName("both.example.com")])
+    wish = [x509.Extension(value.oid, critical=False, value=value)]
+    info = request_info(x509.Name([]), spki, wish, b"")
+    second = x509.load_der_x509_csr(assemble_csr(info, "ml-dsa-65", key.sign(info)))
+    first = x509.load_pem_x509_csr(order.csr_pem)
+
+    ours._post(order.body.finalize, BothCsrs(csr=first, related_csr=second))  # noqa: SLF001 - the library has no word for it
+    done = ours.poll_finalization(order, place.deadline(), fetch_alternative_chains=True)
+
+    (classical, issuer) = x509.load_pem_x509_certificates(done.fullchain_pem.encode())
+    (other,) = done.alternative_fullchains_pem
+    (quantum, above) = x509.load_pem_x509_certificates(other.encode())
+    assert related_hash(quantum).fits(classical.public_bytes(Encoding.DER))
+    quantum.verify_directly_issued_by(above)
+    classical.verify_directly_issued_by(issuer)
+
+
 def test_a_failed_challenge_is_told_whole(connect, place):
     """The authorization is invalid, with what was seen; no certificate comes."""
     ours = connect("open")

@@ -17,45 +17,45 @@ SIGNATURES = {"first signature": 1, "second signature": 2}
 BETWEEN, AFTER = "between both", "after both"
 
 
-def die() -> None:
+def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def prepare(moment: str) -> None:
+def prepare(moment):
     """Let the process end at a moment."""
     sign, calls = issuance.sign_tbs, []
     with_second = PairEnrollment._with_second  # noqa: SLF001 - the seam of the test
 
-    def signing(*given: object) -> bytes:
+    def signing(*given):
         calls.append(given)
         if len(calls) == SIGNATURES.get(moment):
             die()
-        return sign(*given)  # type: ignore[arg-type]  # it passes on what it was given
+        return sign(*given)
 
-    def finishing(*given: object) -> object:
+    def finishing(*given):
         if moment == BETWEEN:
             die()
-        pair = with_second(*given)  # type: ignore[arg-type]  # it passes on what it was given
+        pair = with_second(*given)
         die()
         return pair
 
-    issuance.sign_tbs = signing  # type: ignore[assignment]  # the seam of the test
+    issuance.sign_tbs = signing
     if moment in (BETWEEN, AFTER):
-        PairEnrollment._with_second = finishing  # type: ignore[assignment, method-assign]  # noqa: SLF001
+        PairEnrollment._with_second = finishing  # noqa: SLF001 - the seam of the test
 
 
-def requester(server, user: str) -> Requester:
+def requester(server, user):
     """Return who shows the code of this user."""
     proof = server.codes.find(user).proof
     return Requester(f"code:{user}", "code", templates=frozenset({"paired"}), proof=proof)
 
 
-def ask(server, folder: Path, user: str):
+def ask(server, folder, user):
     first, second = (read_csr((folder / f"{n}.csr").read_bytes()) for n in ("first", "second"))
     return server.pairs.enroll(asked(first, requester=requester(server, user)), second)
 
 
-def main(folder: str, moment: str, user: str) -> None:
+def main(folder, moment, user):
     """Ask, and be killed."""
     data = Path(folder)
     prepare(moment)
