@@ -36,8 +36,8 @@ PLUGINS = {
     "openssl": OpensslSettings,
     "tsa": TsaSettings,
 }
-ENABLED = {*PLUGINS, "renewal"} - {"publish"}
-"""What is of use before anybody has named a target; "renewal" has no settings."""
+ENABLED = {*PLUGINS, "renewal", "rest"} - {"publish"}
+"""What is of use before anybody has named a target; "renewal" and "rest" have no settings."""
 SERVICES = (ENABLED - {"agents", "openssl"}) | {"ndes", "profiles"}
 """What listeners serve: some plugins have further services, agents a socket of their own."""
 COMMENTED_KEY = re.compile(r"^# ([a-z][a-z-]* = .+)$", re.MULTILINE)

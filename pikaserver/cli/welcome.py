@@ -39,6 +39,9 @@ def welcome(running: RunningServer, data: Path) -> list[str]:
             "Let certbot, lego or another ACME client prove a name and get its certificate:",
         ]
         lines += [f"  {reached[0]}/acme/web/directory"]
+    reached = [*server.local_urls("rest"), server.base_url("rest")]
+    if "rest" in server.plugins.names and reached[0] is not None:
+        lines += ["", "Programs ask in JSON:", f"  {reached[0]}/api/v1/openapi.json"]
     lines += ["", "A certificate right now, without any protocol:"]
     files = f"--key-out www.key --out www.pem --data {data}"
     lines += [f"  pikaserver cert issue --template web --dns www.example.test {files}"]

@@ -1,0 +1,1 @@
+"""REST (JSON over HTTPS): certificates for programs, under ``/api/v1``."""
