@@ -12,10 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from falcon.testing import Result
 from jsonschema import Draft202012Validator
+from sqlalchemy import func, select
 
 from pikaserver.api.certificates import CertificateQuery, CertificateRecord
 from pikaserver.authority.templates.starters import starter
 from pikaserver.server import PkiServer
+from pikaserver.storage.tables import certificate
 from pikaserver.testing.client import ServiceClient
 from pikaserver.testing.clock import FrozenClock
 
@@ -90,9 +92,9 @@ class Door:
 
     def ask(self, csr: bytes, user=None, *, template="device", headers=(), **rest) -> Result:
         """Ask for a certificate in JSON."""
-        certificate = rest.pop("certificate", None)
+        shown = rest.pop("certificate", None)
         wish = {"template": template, "csr": base64.b64encode(csr).decode(), **rest}
-        return self.post("/certificates", wish, headers=headers, user=user, certificate=certificate)
+        return self.post("/certificates", wish, headers=headers, user=user, certificate=shown)
 
     def post(self, path: str, document: object, headers=(), **who) -> Result:
         """Send a document."""
@@ -121,9 +123,10 @@ class Door:
 
     def record(self, serial: str) -> CertificateRecord:
         """Return a certificate of ours."""
-        found = [one for one in self.records() if one.serial == int(serial, 16)]
-        return found[0]
+        return self.server.certificates.find(CertificateQuery(serial=int(serial, 16)))[0]
 
-    def records(self) -> list[CertificateRecord]:
-        """Return the newest certificates of end entities."""
-        return list(self.server.certificates.find(CertificateQuery(limit=100)))
+    def issued(self) -> int:
+        """Return how many certificates there are, those included that are being signed."""
+        with self.server.database.reading() as connection:
+            statement = select(func.count()).select_from(certificate)
+            return connection.execute(statement).scalar_one()

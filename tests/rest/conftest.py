@@ -11,9 +11,9 @@ from pikaserver.testing.servers import make_server
 from tests.rest.asking import ROOT, Described, Door
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def door(tmp_path_factory) -> Iterator[Door]:
-    """Give one server to the tests of a file."""
+    """Give one server to all tests of this process: each has codes and names of its own."""
     clock = FrozenClock()
     with make_server(tmp_path_factory.mktemp("rest") / "data", clock=clock) as server:
         services = items(server.plugins.services(server.for_plugins))

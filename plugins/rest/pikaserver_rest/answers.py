@@ -8,4 +8,5 @@ from pikaserver_rest.documents import Document
 def answer(response: falcon.Response, document: Document) -> None:
     """Make a document the answer."""
     response.content_type = falcon.MEDIA_JSON
-    response.data = document.model_dump_json(by_alias=True).encode()
+    # The line end is for people who read it in a terminal.
+    response.data = f"{document.model_dump_json(by_alias=True)}\n".encode()
