@@ -35,7 +35,7 @@ def test_a_request_waits_and_becomes_a_certificate(door, slow):
         one.json["state"] for one in (pending, approved, done)
     ]
     assert "retry-after" not in done.headers
-    link = done.json["links"]["certificate"].removeprefix("/api/v1")
+    link = done.json["links"]["certificates"][0].removeprefix("/api/v1")
     found = door.send("GET", link)
     assert [issued.record.serial] * 2 == [int(one.json["serial"], 16) for one in (found, fetched)]
 
@@ -49,10 +49,10 @@ def test_who_is_declined_reads_why(door, slow):
 
     told = door.send("GET", f"/requests/{waiting.json['id']}", user=user)
     again = door.ask(csr, user, template=slow)
-    assert ("declined", "not ours", None) == (
+    assert ("declined", "not ours", []) == (
         told.json["state"],
         told.json["comment"],
-        told.json["links"]["certificate"],
+        told.json["links"]["certificates"],
     )
     assert 422 == again.status_code
     assert "not ours" in again.json["detail"]

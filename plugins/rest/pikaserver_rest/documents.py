@@ -90,7 +90,7 @@ class RequestLinks(Document):
     """What can be asked about a request."""
 
     self: Reference
-    certificate: Reference | None
+    certificates: list[Reference] = Field(description="What came of it; two for a pair.")
 
 
 class RequestDocument(Document):
@@ -152,6 +152,7 @@ class TemplateDocument(Document):
     longest_validity: str
     validity_may_be_chosen: bool
     renewal_by_certificate: bool
+    pair: str | None = Field(description="The template of the second certificate of a pair.")
     links: TemplateLinks
 
 

@@ -5,14 +5,14 @@ from http import HTTPStatus
 import falcon
 
 from pikaserver.api.errors import NotAllowed, NotAuthenticated
-from pikaserver.api.issuance import Issued, Pending
+from pikaserver.api.issuance import Pending
 from pikaserver.api.registrars import may_ask_for_others
 from pikaserver.api.renewal import renewal_info
 from pikaserver.api.server import Server
 from pikaserver_rest.answers import answer
 from pikaserver_rest.finding import find_certificate
 from pikaserver_rest.formats import Format, chosen_format, write_chain
-from pikaserver_rest.issuing import check_key, issue, read_key
+from pikaserver_rest.issuing import Outcome, check_key, issue, read_key
 from pikaserver_rest.queries import read_query
 from pikaserver_rest.records import (
     certificate_path,
@@ -21,7 +21,7 @@ from pikaserver_rest.records import (
     request_document,
     request_path,
 )
-from pikaserver_rest.wishes import Wish, read_renewal, read_wish
+from pikaserver_rest.wishes import read_renewal, read_wish
 
 METHODS = ("code", "certificate")
 """A code was sent for this request; a certificate may be shown out of habit."""
@@ -73,30 +73,39 @@ class Renewal:
         own = requester.certificate.id == old.id
         if not own and not may_ask_for_others(requester.certificate, template):
             raise NotAllowed("a certificate is renewed by showing that very one")
-        wish: Wish = read_renewal(request, old, template.name)
+        wish = read_renewal(request, old, template.name)
         check_key(self._server, requester, key, wish)
         outcome = issue(self._server, requester, wish, request.user_agent)
         answer_outcome(self._server, response, form, outcome)
 
 
 def answer_outcome(
-    server: Server, response: falcon.Response, form: Format, outcome: Issued | Pending
+    server: Server, response: falcon.Response, form: Format, outcome: Outcome
 ) -> None:
-    """Answer 201 with the certificate, or 202 while somebody decides."""
+    """Answer 201 with the certificate, or 202 while somebody decides.
+
+    Of a pair the second one stands in JSON and in PKCS#7, too; the header Link names it always.
+    """
     if isinstance(outcome, Pending):
         _answer_pending(server, response, outcome)
         return
+    first, *others = outcome
     response.status = falcon.code_to_http_status(HTTPStatus.CREATED.value)
-    response.location = certificate_path(outcome.record.serial)
+    response.location = certificate_path(first.record.serial)
+    for other in others:
+        response.append_link(certificate_path(other.record.serial), "alternate")
     if form is Format.JSON:
-        answer(response, issued_document(server, outcome))
-    else:
-        chain = (outcome.certificate, *chain_of(server, outcome.record))
-        write_chain(response, form, chain)
+        answer(response, issued_document(server, first, others))
+        return
+    shown = outcome if form is Format.PKCS7 else outcome[:1]
+    chains = [
+        one for issued in shown for one in (issued.certificate, *chain_of(server, issued.record))
+    ]
+    write_chain(response, form, [*dict.fromkeys(chains)])
 
 
 def _answer_pending(server: Server, response: falcon.Response, pending: Pending) -> None:
     response.status = falcon.code_to_http_status(HTTPStatus.ACCEPTED.value)
     response.location = request_path(pending.request_id)
     response.set_header("Retry-After", str(pending.retry_after))
-    answer(response, request_document(server.requests.get(pending.request_id), None))
+    answer(response, request_document(server.requests.get(pending.request_id), ()))

@@ -1,8 +1,14 @@
 """A wish goes down the one road, once: keys, repetitions and twins are told apart here."""
 
-from pikaserver.api.certificates import CertificateStatus
+from pikaserver.api.certificates import CertificateRecord, CertificateStatus
 from pikaserver.api.errors import Conflict, MalformedRequest, NotAuthenticated
-from pikaserver.api.issuance import EnrollmentRequest, Issued, Pending, Requester
+from pikaserver.api.issuance import (
+    CertificationRequest,
+    EnrollmentRequest,
+    Issued,
+    Pending,
+    Requester,
+)
 from pikaserver.api.server import Server
 from pikaserver.asn1.serials import write_serial
 from pikaserver_rest import storage
@@ -11,6 +17,9 @@ from pikaserver_rest.wishes import Wish, credential_of, key_name, transaction_of
 
 DOOR = "api"
 """What templates call this door."""
+
+Outcome = tuple[Issued, ...] | Pending
+"""One certificate or, of a pair, both; or that a person decides."""
 
 _LONGEST_KEY = 255
 
@@ -48,7 +57,7 @@ def check_key(server: Server, requester: Requester, key: str | None, wish: Wish)
         raise KeyReused("this Idempotency-Key came with another request in the last 24 hours")
 
 
-def issue(server: Server, requester: Requester, wish: Wish, model: str | None) -> Issued | Pending:
+def issue(server: Server, requester: Requester, wish: Wish, model: str | None) -> Outcome:
     """Return what comes of a wish; asked again by the same requester, it is the same.
 
     Raises:
@@ -64,21 +73,39 @@ def issue(server: Server, requester: Requester, wish: Wish, model: str | None) -
         transaction=transaction_of(requester, wish),
         model=model,
     )
-    outcome = _enroll(server, request)
+    outcome = _once_more(server, request, wish.paired)
     if isinstance(outcome, Pending):
         with server.database.transaction() as connection:
             storage.note_requester(connection, outcome.request_id, credential_of(requester))
-    elif outcome.record.status is not CertificateStatus.VALID:
-        raise Conflict(
-            f"certificate {write_serial(outcome.record.serial).lower()} was issued for this"
-            f" request, and is {outcome.record.status}: make a new request"
-        )
+        return outcome
+    for issued in outcome:
+        _check_valid(issued.record)
     return outcome
 
 
-def _enroll(server: Server, request: EnrollmentRequest) -> Issued | Pending:
+def _once_more(
+    server: Server, request: EnrollmentRequest, paired: CertificationRequest | None
+) -> Outcome:
     try:
-        return server.enroll(request)
+        return _enroll(server, request, paired)
     except (Conflict, NotAuthenticated):
         # The same request at the same moment may have spent the code; then its outcome is there.
-        return server.enroll(request)
+        return _enroll(server, request, paired)
+
+
+def _enroll(
+    server: Server, request: EnrollmentRequest, paired: CertificationRequest | None
+) -> Outcome:
+    if paired is None:
+        outcome = server.enroll(request)
+        return outcome if isinstance(outcome, Pending) else (outcome,)
+    pair = server.pairs.enroll(request, paired)
+    return pair if isinstance(pair, Pending) else (pair.first, pair.second)
+
+
+def _check_valid(record: CertificateRecord) -> None:
+    if record.status is not CertificateStatus.VALID:
+        raise Conflict(
+            f"certificate {write_serial(record.serial).lower()} was issued for this request,"
+            f" and is {record.status}: make a new request"
+        )

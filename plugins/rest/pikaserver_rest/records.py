@@ -1,5 +1,6 @@
 """Records of the server as the documents of this door."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -39,6 +40,7 @@ _ADVICE = {
     RequestState.DECLINED: "It was declined; the comment says why.",
     RequestState.ISSUED: "The certificate is there.",
 }
+_HALF = "One certificate of the pair is there; send the same request again for the other one."
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)))
 
 
@@ -98,11 +100,11 @@ def certificate_document(server: Server, record: CertificateRecord) -> Certifica
 
 
 def issued_document(
-    server: Server, issued: Issued, paired: CertificateRecord | None = None
+    server: Server, issued: Issued, others: Sequence[Issued] = ()
 ) -> IssuedDocument:
-    """Return what its requester gets to know of a certificate."""
+    """Return what its requester gets to know of a certificate, and of the others of a pair."""
     decisions = [DecisionDocument(rule=one.rule, why=one.why) for one in issued.trace]
-    other = None if paired is None else certificate_document(server, paired)
+    other = next((certificate_document(server, one.record) for one in others), None)
     known = dict(certificate_document(server, issued.record))
     return IssuedDocument.model_validate({**known, "decisions": decisions, "paired": other})
 
@@ -127,10 +129,10 @@ def _related(record: CertificateRecord) -> RelatedDocument:
 
 
 def request_document(
-    record: RequestRecord, certificate: CertificateRecord | None
+    record: RequestRecord, certificates: Sequence[CertificateRecord]
 ) -> RequestDocument:
-    """Return what its requester may know of a request."""
-    link = None if certificate is None else certificate_path(certificate.serial)
+    """Return what its requester may know of a request; of a pair both certificates belong to it."""
+    half = record.second_csr is not None and len(certificates) == 1
     return RequestDocument(
         id=record.id,
         state=str(record.state),
@@ -139,8 +141,11 @@ def request_document(
         names=list(record.names),
         created_at=record.created_at,
         comment=record.comment,
-        advice=_ADVICE[record.state],
-        links=RequestLinks(self=request_path(record.id), certificate=link),
+        advice=_HALF if half else _ADVICE[record.state],
+        links=RequestLinks(
+            self=request_path(record.id),
+            certificates=[certificate_path(one.serial) for one in certificates],
+        ),
     )
 
 
@@ -165,6 +170,7 @@ def template_document(template: Template) -> TemplateDocument:
         longest_validity=_period(template.validity.maximum),
         validity_may_be_chosen=template.validity.overridable,
         renewal_by_certificate=template.renewal.allowed,
+        pair=template.related.pair,
         links=TemplateLinks(authority=authority_path(template.authority)),
     )
 

@@ -1,16 +1,19 @@
 """What can be looked up: certificates, requests, templates, authorities."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TypeVar
 from urllib.parse import quote
 
 import falcon
 
-from pikaserver.api.certificates import Generation
+from pikaserver.api.certificates import CertificateRecord, Generation
 from pikaserver.api.errors import MalformedRequest, NotFound
-from pikaserver.api.issuance import Requester, RequestState
+from pikaserver.api.issuance import Requester, RequestRecord, RequestState
 from pikaserver.api.server import Server
 from pikaserver.api.templates import Template
+from pikaserver.asn1.certificate import public_key_of, read_certificate
+from pikaserver.asn1.csr import read_csr
 from pikaserver_rest import storage
 from pikaserver_rest.answers import answer
 from pikaserver_rest.documents import AuthorityList, TemplateList
@@ -72,12 +75,9 @@ class WaitingRequest:
             # Whether there is one of somebody else's is told to nobody.
             raise NotFound("there is no such request of this credential")
         record = self._server.requests.get(request_id)
-        certificate = None
-        if record.certificate_id is not None:
-            certificate = self._server.certificates.get(record.certificate_id)
         if record.state in _WAITING:
             response.set_header("Retry-After", _RETRY_AFTER)
-        answer(response, request_document(record, certificate))
+        answer(response, request_document(record, _came_of(self._server, record)))
 
 
 class Templates:
@@ -125,6 +125,23 @@ class Authority:
             answer(response, authority_document(record, generation))
         else:
             write_chain(response, form, (generation.certificate, *generation.chain))
+
+
+def _came_of(server: Server, record: RequestRecord) -> list[CertificateRecord]:
+    """Return the certificate of a request, of a pair the second one behind it."""
+    if record.certificate_id is None:
+        return []
+    first = server.certificates.get(record.certificate_id)
+    if record.second_csr is None:
+        return [first]
+    key = read_csr(record.second_csr).public_key
+    bound = (one for one in server.pairs.of(first) if one.certificate)
+    others = (one for one in bound if _key(one) == key)
+    return [first, *islice(others, 1)]
+
+
+def _key(record: CertificateRecord) -> bytes:
+    return public_key_of(read_certificate(record.certificate or b""))
 
 
 def _current(generations: Sequence[Generation]) -> Generation:
