@@ -38,6 +38,7 @@ from tests.fuzz import seeds
 from tests.fuzz.agent_targets import AGENT_TARGETS
 from tests.fuzz.host_targets import HOST_TARGETS
 from tests.fuzz.ocsp_targets import OCSP_TARGETS
+from tests.fuzz.rest_targets import REST_TARGETS
 from tests.fuzz.road import walk
 from tests.fuzz.service_targets import SERVICE_TARGETS
 from tests.fuzz.target import Target
@@ -196,6 +197,7 @@ _HTTP_WORDS = (
 
 TARGETS: Mapping[str, Target] = {
     **OCSP_TARGETS,
+    **REST_TARGETS,
     **SERVICE_TARGETS,
     "der": Target(check, MALFORMED, seeds.requests, _DER_WORDS, is_der=True),
     "csr": Target(_csr, MALFORMED, seeds.requests, _DER_WORDS, is_der=True),

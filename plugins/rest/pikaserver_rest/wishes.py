@@ -99,11 +99,11 @@ def read_wish(request: falcon.Request, query: Mapping[str, str]) -> Wish:
         if query.keys() & {"template", "validity"}:
             raise MalformedRequest("template and validity stand in the JSON body, not in the query")
         body = read_body(octets, CertificateWish)
-        return _wish(body, body.template)
+        return wish_of(body, body.template)
     if "template" not in query:
         raise MalformedRequest("the parameter template is missing: ?template=NAME")
     validity = read_period(query["validity"]) if "validity" in query else None
-    return Wish(_read_bare(octets), query["template"], validity=validity)
+    return Wish(read_bare(octets), query["template"], validity=validity)
 
 
 def read_renewal(request: falcon.Request, renews: CertificateRecord, template: str) -> Wish:
@@ -116,8 +116,8 @@ def read_renewal(request: falcon.Request, renews: CertificateRecord, template: s
     kind = check_type(request, JSON, PKCS10)
     octets = request.bounded_stream.read()
     if kind == PKCS10:
-        return Wish(_read_bare(octets), template, renews=renews)
-    return _wish(read_body(octets, RenewalWish), template, renews)
+        return Wish(read_bare(octets), template, renews=renews)
+    return wish_of(read_body(octets, RenewalWish), template, renews)
 
 
 def check_type(request: falcon.Request, *wanted: str) -> str:
@@ -145,7 +145,12 @@ def read_period(text: str) -> timedelta:
     return int(found[1]) * _UNITS[found[2]]
 
 
-def _wish(body: RenewalWish, template: str, renews: CertificateRecord | None = None) -> Wish:
+def wish_of(body: RenewalWish, template: str, renews: CertificateRecord | None = None) -> Wish:
+    """Return the wish of a checked body.
+
+    Raises:
+        MalformedRequest: a request in it cannot be read.
+    """
     return Wish(
         csr=_read_text(body.csr, "csr"),
         template=template,
@@ -163,7 +168,12 @@ def _read_text(text: str, what: str) -> CertificationRequest:
         raise MalformedRequest(f"{what}: {why}") from None
 
 
-def _read_bare(octets: bytes) -> CertificationRequest:
+def read_bare(octets: bytes) -> CertificationRequest:
+    """Return the request that is a whole body: DER, PEM, or base64 of DER.
+
+    Raises:
+        MalformedRequest: it is none.
+    """
     if octets[:1] == b"\x30" and not octets.isascii():
         return read_csr(octets)
     return _read_request(octets)
