@@ -111,3 +111,71 @@ def test_curl_gets_problems_over_a_real_line(run, tmp_path):
 def test_up_says_where_it_is(server):
     """Beside what it says of the other doors."""
     assert "/api/v1/openapi.json" in server.log()
+
+
+BEGIN = """
+curl -fsS -o root.pem http://pki.example.org/ca/root.pem
+API=https://pki.example.org/api/v1
+openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout key.pem \
+  -subj /CN=plc-1 -addext subjectAltName=DNS:plc-1.example -out request.pem
+"""
+ASK = "curl -sS --cacert root.pem -H 'Content-Type: application/pkcs10' --data-binary @request.pem"
+
+
+def test_every_form_is_opened_by_openssl(server, run):
+    """PEM verifies up to the root with the chain that came along; PKCS#7 and DER are read."""
+    run(BEGIN)
+    code = ":".join(server.code())
+    place = '"$API/certificates?template=device'
+
+    for form in ("pem", "der", "pkcs7"):
+        run(f'{ASK} -f -u {code} {place}&format={form}" -o cert.{form}')
+
+    verified = run("openssl verify -CAfile root.pem -untrusted cert.pem cert.pem")
+    listed = run("openssl pkcs7 -inform DER -in cert.pkcs7 -print_certs -noout")
+    names = run("openssl x509 -inform DER -in cert.der -noout -ext subjectAltName")
+    assert "cert.pem: OK" in verified
+    assert 2 == listed.count("subject=")
+    assert "DNS:plc-1.example" in names
+
+
+def test_a_person_approves_beside_the_running_server(server, run, tmp_path):
+    """202 and a place; after 'request approve' the place leads to the certificate."""
+    server.command("template", "create", "slow", "--starter", "device", "--authority", "issuing")
+    server.command("template", "set", "slow", "approval=true")
+    run(BEGIN)
+    user = "-u " + ":".join(server.code("slow"))
+
+    told = run(f"{ASK} {user} -D head -w '%{{http_code}}' \"$API/certificates?template=slow\"")
+    head = (tmp_path / "head").read_text().lower()
+    place = re.search(r"location: /api/v1(\S+)", head)[1]
+    look = f'curl -fsS --cacert root.pem {user} "$API{place}"'
+    before = json.loads(run(look))
+    server.command("request", "approve", str(before["id"]))
+    after = json.loads(run(look))
+    path = after["links"]["certificates"][0]
+    certificate = run(
+        f'curl -fsS --cacert root.pem "${{API%/api/v1}}{path}?format=pem"'
+        " | openssl x509 -noout -subject"
+    )
+
+    assert told.endswith("202")
+    assert "retry-after: " in head
+    assert ("pending", "issued") == (before["state"], after["state"])
+    assert "plc-1" in certificate
+
+
+def test_two_curls_at_once_get_one_certificate(server, run):
+    """One code, one certificate; who was told to come back gets it, too."""
+    run(BEGIN)
+    code = ":".join(server.code())
+    ask = f'{ASK} -u {code} -o /dev/null -w "%{{http_code}} " "$API/certificates?template=device"'
+    last = f'{ASK} -f -u {code} "$API/certificates?template=device"'
+
+    both = run(f"{ask} & {ask}; wait")
+    again = json.loads(run(last))
+
+    assert set(both.split()) <= {"201", "503"}
+    found = server.command("cert", "list", "--subject", "plc-1", "-o", "json")
+    mine = [one for one in json.loads(found) if one["requester"].endswith(code.partition(":")[0])]
+    assert [int(again["serial"], 16)] == [int(one["serial"].replace(":", ""), 16) for one in mine]
