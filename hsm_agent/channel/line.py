@@ -2,12 +2,13 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NoReturn, TypeAlias
 
 from hsm_agent.channel.desk import Desk, refusal
 from hsm_agent.channel.faults import Dismissed, Lost
+from hsm_agent.channel.gathering import Gathering, Name
 from hsm_agent.channel.greeting import FramedLine
 from hsm_agent.channel.lease import Lease
 from hsm_agent.channel.outbox import Outbox
@@ -40,8 +41,8 @@ GOODBYE_SECONDS = 1.0
 QUIET_SECONDS = 1.0
 """How long a server that was told to ask for nothing may take to say that it heard it."""
 
-_Wanted: TypeAlias = dict[tuple[bytes, str], list[Sign]]
-"""The signatures that one frame asks for, by key and algorithm."""
+_Wanted: TypeAlias = dict[Name, list[Sign]]
+"""The signatures that one frame asks for."""
 
 
 class Line:
@@ -57,6 +58,7 @@ class Line:
         self._desk = desk
         self._lease: Lease | None = None
         self._outbox = Outbox(framed.send, lambda: self._waiting >= CROWD)
+        self._gathering = Gathering()
         self._open = True
         self._waiting = 0
         self._counting = threading.Condition()
@@ -107,8 +109,8 @@ class Line:
                     wanted[message.key, message.algorithm].append(message)
                 else:
                     self._take(message, delivery.sent)
-            for requests in wanted.values():
-                self._take_signatures(requests)
+            for name, requests in wanted.items():
+                self._take_signatures(name, requests)
 
     def end(self) -> None:
         """Let the connection go; what waits for it is dropped."""
@@ -196,34 +198,42 @@ class Line:
     def _take_request(self, request: Request | Relay) -> None:
         if self._quiet.is_set():
             self._refuse(request, "draining", "the agent is about to stop")
-        elif not self._hand_over(partial(self._answer, request), 1):
+        elif not self._hand_over(partial(self._answer, request)):
             self._refuse(request, "busy", "too many requests wait")
 
-    def _take_signatures(self, requests: Sequence[Sign]) -> None:
-        """Have signatures of one key made together, or those for which there is room."""
-        if not self._hand_over(partial(self._sign, requests), len(requests)):
-            for request in requests:
-                self._take_request(request)
+    def _take_signatures(self, name: Name, requests: Sequence[Sign]) -> None:
+        """Have signatures of one key made together, those for which there is room."""
+        places = self._desk.workers.reserve(len(requests))
+        for request in requests[places:]:
+            self._refuse(request, "busy", "too many requests wait")
+        with self._counting:
+            self._waiting += places
+        if places and self._gathering.put(name, requests[:places]):
+            self._begin(name)
+
+    def _begin(self, name: Name) -> None:
+        """Have a job begin; its requests have their places already."""
+        self._desk.workers.submit(partial(self._sign_gathered, name), 0)
 
     def _refuse(self, request: Request | Relay, code: str, why: str) -> None:
         self.refused += 1
         self._outbox.put(refusal(request, code, why, self._desk.mark()))
 
-    def _hand_over(self, job: Callable[[], None], requests: int) -> bool:
+    def _hand_over(self, job: Callable[[], None]) -> bool:
         with self._counting:
-            self._waiting += requests
-        taken = self._desk.workers.submit(partial(self._work, job, requests), requests)
+            self._waiting += 1
+        taken = self._desk.workers.submit(partial(self._work, job))
         if not taken:
-            self._done(requests)
+            self._done(1)
         return taken
 
-    def _work(self, job: Callable[[], None], requests: int) -> None:
+    def _work(self, job: Callable[[], None]) -> None:
         try:
             # What a line that is gone asked for is dropped: the server has gone elsewhere.
             if self._open:
                 job()
         finally:
-            self._done(requests)
+            self._done(1)
 
     def _done(self, requests: int) -> None:
         with self._counting:
@@ -237,10 +247,29 @@ class Line:
         else:
             self._give([self._desk.answer(request, facts)])
 
-    def _sign(self, requests: Sequence[Sign]) -> None:
-        facts = LineFacts(self.number, "line", self.may_sign)
-        for answers in self._desk.sign(requests, facts):
-            self._give(answers)
+    def _sign_gathered(self, name: Name) -> None:
+        requests = self._gathering.take(name)
+        left = len(requests)
+        try:
+            for answers in self._answers(requests):
+                self._give(answers)
+                left -= len(answers)
+                self._leave(name, len(answers))
+        finally:
+            self._leave(name, left)
+
+    def _answers(self, requests: Sequence[Sign]) -> Iterator[Sequence[Message]]:
+        # As above: nobody waits for them.
+        if self._open:
+            facts = LineFacts(self.number, "line", self.may_sign)
+            yield from self._desk.sign(requests, facts)
+
+    def _leave(self, name: Name, requests: int) -> None:
+        """Give places of requests for signatures back; others may go on in their stead."""
+        self._done(requests)
+        self._desk.workers.release(requests)
+        if self._gathering.answered(name, requests):
+            self._begin(name)
 
     def _give(self, answers: Sequence[Message]) -> None:
         refused = sum(isinstance(answer, Refused) for answer in answers)

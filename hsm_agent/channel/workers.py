@@ -43,6 +43,19 @@ class Workers:
                 self._changed.notify()
             return True
 
+    def reserve(self, requests: int) -> int:
+        """Take places for requests whose job begins later; return for how many there was room."""
+        with self._changed:
+            free = 0 if self._closed else self._window - self._requests
+            taken = max(0, min(requests, free))
+            self._requests += taken
+            return taken
+
+    def release(self, requests: int) -> None:
+        """Give such places back."""
+        with self._changed:
+            self._requests -= requests
+
     def waiting(self) -> int:
         """Return how many requests wait or run."""
         with self._changed:

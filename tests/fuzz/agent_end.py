@@ -54,6 +54,13 @@ class AtOnce:
         job()
         return True
 
+    def reserve(self, requests):
+        """See ``hsm_agent.channel.workers.Workers``: there is always room."""
+        return requests
+
+    def release(self, requests):
+        """See ``hsm_agent.channel.workers.Workers``."""
+
 
 class AgentEnd:
     """Hears octets as if they came from the server, and checks what the agent makes of them."""
