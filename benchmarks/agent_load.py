@@ -6,6 +6,7 @@ listener for agents and does what each line of its input says, ``CLIENTS SECONDS
 """
 
 import dataclasses
+import gc
 import json
 import os
 import secrets
@@ -53,6 +54,7 @@ def main(data: str, reference: str, algorithm: str) -> None:
         listeners = items(server.plugins.listeners(server.for_plugins))
         for listener in listeners:
             listener.start()
+        gc.freeze()  # as `pikaserver up` does
         octets = structures(_generation(server, reference), algorithm)
         for line in sys.stdin:
             clients, seconds = line.split()

@@ -1,6 +1,7 @@
 """``hsm-agent run``: serves until it is told to stop."""
 
 import argparse
+import gc
 import logging
 import signal
 import sys
@@ -33,6 +34,8 @@ def _run(place: Place, signals: Signals) -> None:
     running = Running(agent)
     try:
         running.start()
+        # Everything up to here stays: a collection need not walk through it again and again.
+        gc.freeze()
         manager.tell("READY=1", f"STATUS=agent {agent.settings.name}")
         if running.status_address is not None:
             _log.info("status page at http://%s:%s/", *running.status_address)

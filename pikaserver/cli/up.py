@@ -1,5 +1,6 @@
 """``pikaserver up``, ``run`` and ``init``: from nothing to a server that answers."""
 
+import gc
 import os
 import sys
 import threading
@@ -140,6 +141,8 @@ def _serve(invocation: Invocation, flags: tuple[Flag, ...]) -> None:
     ):
         running = RunningServer(server)
         running.start()
+        # Everything up to here stays: a collection need not walk through it again and again.
+        gc.freeze()
         try:
             for line in welcome(running, settings.host.data.directory):
                 click.echo(line)
