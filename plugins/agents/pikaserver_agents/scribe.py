@@ -25,7 +25,9 @@ class Scribe:
     def __init__(self, database: Database, node: int) -> None:
         self._database = database
         self._node = node
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)
+        self._ended = threading.Condition(lock)
         self._rows: list[HistoryRow] = []
         self._marks: dict[str, Mark] = {}
         self._highest: dict[str, int] = {}
@@ -43,6 +45,7 @@ class Scribe:
         with self._changed:
             self._stopping = True
             self._changed.notify()
+            self._ended.notify()
         self._work.stop()
         self._collecting = False
         try:
@@ -104,5 +107,6 @@ class Scribe:
     def _step(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or self._rows or self._marks)
-            self._changed.wait_for(lambda: self._stopping, BATCH_SECONDS)
+            # What is noted meanwhile wakes nobody.
+            self._ended.wait_for(lambda: self._stopping, BATCH_SECONDS)
         self.flush()
