@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from hsm_agent.wire.messages import Sign
 
-FEW = 4
+FEW = 5
 """Below so many unanswered requests a key runs dry: the next are decided while it has those."""
 MOST = 16
 """Requests of one job: the first one's answer waits for no more decisions than these."""

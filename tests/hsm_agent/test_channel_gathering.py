@@ -16,7 +16,7 @@ OTHER = (bytes(32), "ml-dsa-65")
 
 @pytest.fixture
 def agent(tmp_path):
-    side = AgentSide(tmp_path / "agent")
+    side = AgentSide(tmp_path / "agent", threads=FEW)
     side.sign = side.desk.sign
 
     def sign(requests, facts):
@@ -32,7 +32,7 @@ def line(tmp_path, agent):
     node = WireServer(tmp_path / "node", agents=[agent.identity])
     agent.lines.start([node.node()])
     line = node.accept()
-    line.welcome()
+    line.welcome(dead=60_000)
     yield line
     node.close()
 
