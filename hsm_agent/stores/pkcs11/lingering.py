@@ -4,7 +4,7 @@ import time
 
 _CROWD = 4
 """So many requests that wait are load; so many answers, where there are as many, come at once."""
-_LONGEST_SECONDS = 0.006
+_LONGEST_SECONDS = 0.02
 _WEIGHT = 0.1
 """Of the newest answer in the usual time between two."""
 
