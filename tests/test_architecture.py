@@ -192,6 +192,16 @@ def test_the_house_keeps_its_own_rules():
     assert [] == faults(modules)
 
 
+@pytest.mark.parametrize("tree", ["tests", "benchmarks"])
+def test_what_is_beside_the_house_is_in_small_files_too(tree):
+    """Who looks for a promise finds it by the name of a file."""
+    found = {path: path.read_text("utf-8") for path in (ROOT / tree).rglob("*.py")}
+    long = {str(path) for path, text in found.items() if text.count("\n") > LONGEST_FILE}
+
+    assert found
+    assert set() == long
+
+
 @pytest.mark.parametrize(
     ("module", "source", "fault"),
     [
