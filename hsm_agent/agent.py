@@ -16,7 +16,7 @@ from hsm_agent.service.service import Service
 from hsm_agent.settings.settings import Settings, load_settings
 from hsm_agent.software import software
 from hsm_agent.stores.opening import open_stores
-from hsm_agent.wire.messages import PROTOCOL, Hello, Inventory
+from hsm_agent.wire.messages import VERSIONS, Hello, Inventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Agent:
         """Return the first message of a line, as things are now."""
         now = self.inventory()
         return Hello(
-            versions=(PROTOCOL,),
+            versions=VERSIONS,
             agent=self.settings.name,
             software=software(),
             policy=now.policy,

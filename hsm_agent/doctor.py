@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hsm_agent.channel.faults import LineFault
 from hsm_agent.channel.greeting import open_line
 from hsm_agent.faults import AgentFault
+from hsm_agent.identity.channel_keys import check_kinds, tls_library_here
 from hsm_agent.identity.identity import load_identity
 from hsm_agent.identity.nodes import read_nodes
 from hsm_agent.journal.faults import JournalFault
@@ -17,6 +18,7 @@ from hsm_agent.policy_file import load_policy
 from hsm_agent.settings.settings import Settings, load_settings
 from hsm_agent.surroundings import surroundings
 from hsm_agent.wire.errors import WireError
+from hsm_agent.wire.frame_kinds import pinned_kind
 
 OK, WARNING, BAD = "ok", "warning", "bad"
 LEAST_FREE_OCTETS = 256 << 20
@@ -101,8 +103,15 @@ def _journal(place: Place, settings: Settings) -> Iterator[Finding]:
 def _nodes(place: Place, settings: Settings, *, running: bool) -> Iterator[Finding]:
     """Dial every node as the agent would, up to the pin; a running agent tells itself."""
     identity = load_identity(place.identity)
-    yield Finding("identity", OK, f"sha256:{identity.pin.hex()}")
+    kinds = identity.kinds
+    shown = f"sha256:{identity.pin.hex()}, {kinds.tls} for TLS, {kinds.frames} for frames"
+    yield Finding("identity", OK, shown)
+    yield Finding("TLS library", OK, str(tls_library_here()))
+    check_kinds(kinds)
     nodes = read_nodes(place.identity)
+    for node in nodes:
+        text = f"node {node.number} at {node.address}: {pinned_kind(node.frame_key)} for frames"
+        yield Finding("pinned", OK, text)
     if running:
         return
     around = surroundings(place, settings.line)

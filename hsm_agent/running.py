@@ -25,6 +25,7 @@ from hsm_agent.service.service import Answer, Request
 from hsm_agent.software import software
 from hsm_agent.status_page.server import StatusServer
 from hsm_agent.surroundings import surroundings
+from hsm_agent.wire.channel_kinds import ChannelKinds
 from hsm_agent.wire.messages import Done, Node, Refused, Relay, Relayed
 
 POLL_SECONDS = 5.0
@@ -151,9 +152,11 @@ class Running:
         except JournalFault as error:
             _log.error("the journal did not take %s: %s", event, error)
 
-    def _rotate(self) -> str:
-        identity = self._identities.rotate(self._lines.register)
-        self._agent.journal.append("rotate", pin=identity.pin.hex())
+    def _rotate(self, tls: str, frames: str) -> str:
+        present = self._identities.present().kinds
+        kinds = ChannelKinds(tls or present.tls, frames or present.frames)
+        identity = self._identities.rotate(self._lines.register, kinds)
+        self._agent.journal.append("rotate", pin=identity.pin.hex(), frames=kinds.frames)
         self._lines.redial()
         return identity.pin.hex()
 

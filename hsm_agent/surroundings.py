@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hsm_agent import clock
 from hsm_agent.channel.greeting import Surroundings
+from hsm_agent.identity.channel_keys import abilities_here
 from hsm_agent.places import Place
 from hsm_agent.settings.settings import LineSettings
 
@@ -13,4 +14,4 @@ def surroundings(place: Place, line: LineSettings) -> Surroundings:
     proxy = line.proxy
     if proxy is not None and proxy.password_file:
         proxy = replace(proxy, password_file=str(place.within(proxy.password_file)))
-    return Surroundings(clock.now_ms, clock.entropy, line.connect_timeout, proxy)
+    return Surroundings(clock.now_ms, clock.entropy, line.connect_timeout, proxy, abilities_here())

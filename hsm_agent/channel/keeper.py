@@ -117,6 +117,21 @@ class Keeper:
         if self._thread is not threading.current_thread() and self._thread.is_alive():
             self._thread.join(seconds)
 
+    @property
+    def number(self) -> int:
+        """The number of the node, as it said itself on the line."""
+        line = self._line
+        return self.node.number if line is None else line.number
+
+    def leave(self, why: str) -> None:
+        """Answer what the line still owes, then end it and do not dial again."""
+        line = self._line
+        if line is not None:
+            line.drain()
+            line.wait_quiet()
+            line.wait_answered(REDIAL_SECONDS)
+        self.stop(why)
+
     def redial(self) -> None:
         """Answer what the line still owes, then dial again at once."""
         line = self._line

@@ -17,7 +17,6 @@ from hsm_agent.service.line_facts import LineFacts
 from hsm_agent.service.service import Request
 from hsm_agent.wire.errors import WireError
 from hsm_agent.wire.messages import (
-    PROTOCOL,
     Drain,
     Enroll,
     Enrolled,
@@ -82,7 +81,10 @@ class Line:
             raise Dismissed(welcome.code, welcome.why.decode(errors="replace"))
         if not isinstance(welcome, Welcome) or others:
             raise WireError("a first frame that is no welcome")
-        if welcome.version != PROTOCOL or not SHORTEST_DEAD <= welcome.dead <= LONGEST_DEAD:
+        if (
+            welcome.version != self._framed.version
+            or not SHORTEST_DEAD <= welcome.dead <= LONGEST_DEAD
+        ):
             raise WireError("a welcome that this agent cannot follow")
         self._lease = Lease(welcome.dead, asked, delivery.sent, self._desk.elapsed)
         self._framed.stream.set_timeout(welcome.dead / 1000)

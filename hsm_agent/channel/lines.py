@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from hsm_agent.channel.keeper import Keeper, LineView
+from hsm_agent.wire.frame_kinds import frame_pin
 from hsm_agent.wire.messages import Enroll, Message, Node
 
 _log = logging.getLogger(__name__)
@@ -30,10 +31,16 @@ class Lines:
     def start(self, nodes: Sequence[Node]) -> None:
         """Begin to dial all of them."""
         with self._lock:
-            self._replace(nodes)
+            _, fresh = self._replace(nodes)
+        for keeper in fresh:
+            keeper.start()
 
     def learn(self, nodes: Sequence[Node]) -> None:
-        """Take the list of nodes that one of them sent, unless the settings pin theirs."""
+        """Take the list of nodes that one of them sent, unless the settings pin theirs.
+
+        A node that has new keys is dialled with them once the line under the old ones has given
+        its last answers.
+        """
         if self._pinned:
             return
         with self._lock:
@@ -42,11 +49,15 @@ class Lines:
                 return
             _log.info("the nodes are now %s", ", ".join(node.address for node in nodes))
             self._remember(nodes)
-            gone = self._replace(nodes)
+            gone, fresh = self._replace(nodes)
+        # It may be the caller's own line: another thread says goodbye on it.
         for keeper in gone:
-            # It may be the caller's own line: another thread says goodbye on it.
-            args = ("this node is no longer one of the server's",)
-            threading.Thread(target=keeper.stop, args=args, daemon=True).start()
+            heirs = [one for one in fresh if one.node.number == keeper.number]
+            threading.Thread(target=_succeed, args=(keeper, heirs), daemon=True).start()
+        inherited = {keeper.number for keeper in gone}
+        for keeper in fresh:
+            if keeper.node.number not in inherited:
+                keeper.start()
 
     def nodes(self) -> Sequence[Node]:
         """Return the nodes that lines are kept to."""
@@ -92,14 +103,25 @@ class Lines:
         with self._lock:
             return list(self._keepers.values())
 
-    def _replace(self, nodes: Sequence[Node]) -> list[Keeper]:
-        """Start keepers of new nodes; return those of nodes that are gone."""
-        wanted = {node.pin + node.frame_key: node for node in nodes}
+    def _replace(self, nodes: Sequence[Node]) -> tuple[list[Keeper], list[Keeper]]:
+        """Return the keepers of keys that are gone, and of new ones, which are to be started."""
+        wanted = {node.pin + frame_pin(node.frame_key): node for node in nodes}
         gone = [self._keepers.pop(key) for key in self._keepers.keys() - wanted.keys()]
+        fresh = []
         for key, node in wanted.items():
             if key in self._keepers:
                 self._keepers[key].node = node
             else:
                 self._keepers[key] = self._keep(node)
-                self._keepers[key].start()
-        return gone
+                fresh.append(self._keepers[key])
+        return gone, fresh
+
+
+def _succeed(gone: Keeper, heirs: Sequence[Keeper]) -> None:
+    """Let a keeper end, and then those begin that dial the same node with its new keys."""
+    if heirs:
+        gone.leave("the node has new keys")
+    else:
+        gone.stop("this node is no longer one of the server's")
+    for keeper in heirs:
+        keeper.start()

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hsm_agent.channel.faults import LineFault, Lost, NotKnownThere, NotReached
+from hsm_agent.wire.openings import ALPN
 
-ALPN = "pki-hsm/1"
 _CHUNK = 256 * 1024
 _ALERTS = ("ALERT_UNKNOWN_CA", "ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_ACCESS_DENIED")
 
@@ -26,7 +26,7 @@ def client_context(identity_file: str | None) -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.set_alpn_protocols([ALPN])
+    context.set_alpn_protocols([*ALPN.values()])
     if identity_file is not None:
         context.load_cert_chain(identity_file)
     return context
@@ -35,11 +35,11 @@ def client_context(identity_file: str | None) -> ssl.SSLContext:
 class TlsStream:
     """An encrypted connection; `receive` is for one thread, `send` for any number."""
 
-    def __init__(self, line: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, line: socket.socket, context: ssl.SSLContext, server_name: str) -> None:
         self._line = line
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         self._lock = threading.Lock()
         self._sending = threading.Lock()
 
@@ -58,12 +58,18 @@ class TlsStream:
             raise NotReached(f"no TLS 1.3 there: {_reason(error)}") from error
         # The library is done, and its last words wait here until we know to whom they go.
         check(self.peer_certificate())
-        if self._tls.selected_alpn_protocol() != ALPN:
-            raise NotReached(f"what answers there does not speak {ALPN}")
+        if self._tls.selected_alpn_protocol() not in ALPN.values():
+            spoken = " or ".join(ALPN.values())
+            raise NotReached(f"what answers there does not speak {spoken}")
         try:
             self._flush()
         except LineFault as error:
             raise NotReached(f"no TLS 1.3 there: {_reason(error)}") from error
+
+    def version(self) -> int:
+        """Return the version of our protocol that both sides agreed on."""
+        chosen = self._tls.selected_alpn_protocol()
+        return next(version for version, name in ALPN.items() if name == chosen)
 
     def peer_certificate(self) -> bytes:
         """Return the other side's certificate in DER."""

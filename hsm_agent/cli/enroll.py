@@ -8,6 +8,7 @@ from hsm_agent.cli.output import say, warn, write_json, write_record
 from hsm_agent.cli.reach import runs
 from hsm_agent.control.exit_codes import DONE
 from hsm_agent.faults import Conflict, SettingsFault
+from hsm_agent.identity.channel_keys import check_kinds
 from hsm_agent.identity.enrollment import (
     Registered,
     identity_for,
@@ -21,7 +22,7 @@ from hsm_agent.identity.enrollment import (
 from hsm_agent.identity.enrollment import (
     enroll as register,
 )
-from hsm_agent.identity.identity import Identity
+from hsm_agent.identity.identity import CLASSICAL, Identity
 from hsm_agent.identity.nodes import has_nodes
 from hsm_agent.places import Place
 from hsm_agent.policy.starter import starter
@@ -29,6 +30,7 @@ from hsm_agent.private_files import write_private
 from hsm_agent.settings.settings import load_settings
 from hsm_agent.settings.text import FirstSettings
 from hsm_agent.surroundings import surroundings
+from hsm_agent.wire.channel_kinds import ChannelKinds
 from hsm_agent.wire.enrollment_code import EnrollmentCode
 
 _LOUD = (
@@ -46,9 +48,13 @@ def enroll(arguments: argparse.Namespace) -> int:
     place = Place(arguments.data)
     if runs(place.folder):
         raise Conflict("the agent of this folder runs: 'hsm-agent rotate' gives it new keys")
+    kinds = ChannelKinds(
+        arguments.tls_key or CLASSICAL.tls, arguments.frame_key or CLASSICAL.frames
+    )
+    check_kinds(kinds)
     if not has_nodes(place.identity):
         prepare(place, first_settings(arguments, code.agent), _policy(arguments, code.agent))
-    identity = identity_for(code, place)
+    identity = identity_for(code, place, kinds)
     if any(store.kind == "software" for store in load_settings(place).stores.values()):
         warn(_LOUD)
     if arguments.offline is None:

@@ -3,6 +3,24 @@
 import argparse
 from pathlib import Path
 
+from hsm_agent.wire.channel_kinds import TLS_KINDS
+from hsm_agent.wire.frame_kinds import FRAME_KINDS
+
+
+def add_key_kinds(command: argparse.ArgumentParser, usual: str) -> None:
+    """Add the kinds of the keys that nodes see."""
+    keys = command.add_argument_group(f"keys of the lines to the server; without these: {usual}")
+    keys.add_argument(
+        "--frame-key",
+        choices=tuple(FRAME_KINDS),
+        default="",
+        metavar="KIND",
+        help=", ".join(FRAME_KINDS),
+    )
+    keys.add_argument(
+        "--tls-key", choices=TLS_KINDS, default="", metavar="KIND", help=", ".join(TLS_KINDS)
+    )
+
 
 def add_enroll_options(enroll: argparse.ArgumentParser) -> None:
     """Add code and options."""
@@ -16,6 +34,7 @@ def add_enroll_options(enroll: argparse.ArgumentParser) -> None:
     card.add_argument("--yubikey", metavar="SERIAL")
     card.add_argument("--management-key-file", type=Path, metavar="FILE")
     enroll.add_argument("--pin-file", type=Path, metavar="FILE", help="mode 0600, nothing but it")
+    add_key_kinds(enroll, "ed25519 and ec-p256")
     names = enroll.add_argument_group("names that certificates may have; without any: all")
     for kind in ("dns", "email", "ip", "uri", "upn"):
         names.add_argument(f"--allow-{kind}", action="append", default=[], metavar="NAME")

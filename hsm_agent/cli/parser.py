@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from hsm_agent.cli.enroll_options import add_enroll_options
+from hsm_agent.cli.enroll_options import add_enroll_options, add_key_kinds
 from hsm_agent.control.exit_codes import USAGE
 
 DATA = Path("/var/lib/hsm-agent")
@@ -90,7 +90,10 @@ def _commands(parser: Parser) -> None:
     _approvals(commands)
     _journal(commands.add("journal", "The journal: verify, export, show", target=":none"))
     _offline(commands.add("offline", "Answer a bundle of requests that was carried here"))
-    commands.add("rotate", "Give this agent new keys for its lines", target="status:rotate")
+    rotate = commands.add(
+        "rotate", "Give this agent new keys for its lines", target="status:rotate"
+    )
+    add_key_kinds(rotate, "those of before")
     commands.add("status", "How the agent is: lines, stores, keys, policy, journal")
     _pin(commands.add("pin", "PINs of tokens: check, change, unblock", target=":none"))
     commands.add("doctor", "Look for what is wrong or will be soon")

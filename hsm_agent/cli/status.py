@@ -31,7 +31,9 @@ def status(arguments: argparse.Namespace) -> int:
 def rotate(arguments: argparse.Namespace) -> int:
     """Give this agent new keys for its lines."""
     with reach(arguments.data) as do:
-        write_record(do("rotate"), arguments.output)
+        write_record(
+            do("rotate", tls_key=arguments.tls_key, frame_key=arguments.frame_key), arguments.output
+        )
     return DONE
 
 
@@ -62,7 +64,8 @@ def _show(found: dict[str, object], *, running: bool) -> None:
         write_rows(found[name], columns, "table", "none")
     say()
     policy, journal = found["policy"], found["journal"]
-    write_record({"policy": policy, "journal": journal}, "table")
+    channel = found["channel"]
+    write_record({"channel": channel, "policy": policy, "journal": journal}, "table")
     if isinstance(policy, dict):
         for warning in policy["warnings"]:
             warn(f"warning: {warning}")

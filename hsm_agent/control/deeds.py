@@ -16,6 +16,7 @@ from hsm_agent.control.pins import PIN_DEEDS
 from hsm_agent.control.pins import Deed as PinDeed
 from hsm_agent.control.records import (
     Json,
+    channel_record,
     key_record,
     line_record,
     operation_record,
@@ -36,6 +37,7 @@ from hsm_agent.service.service import Request
 from hsm_agent.software import software
 from hsm_agent.stores.store import NewKey
 from hsm_agent.wire.errors import WireError
+from hsm_agent.wire.frame_kinds import frame_pin
 from hsm_agent.wire.messages import (
     Done,
     Mark,
@@ -53,11 +55,15 @@ ID_OCTETS = 16
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What only a running agent has; ``rotate`` returns the new pin in hexadecimal."""
+    """What only a running agent has.
+
+    ``rotate`` takes the kinds of the new keys, for TLS and for frames, empty for those of before;
+    it returns the new pin in hexadecimal.
+    """
 
     lines: Callable[[], Sequence[LineView]] = tuple
     changed: Callable[[], None] = lambda: None
-    rotate: Callable[[], str] | None = None
+    rotate: Callable[[str, str], str] | None = None
 
 
 class Deeds:
@@ -107,6 +113,7 @@ class Deeds:
         return {
             "name": agent.settings.name,
             "software": software(),
+            "channel": channel_record(load_identity(agent.place.identity)),
             "lines": [line_record(line) for line in self._house.lines()],
             "stores": self._stores(_),
             "keys": self._listed(),
@@ -200,11 +207,12 @@ class Deeds:
         digest = self._agent.policies.current().digest.hex()
         return {"digest": f"sha256:{digest}", "changed": changed}
 
-    def _rotate_keys(self, _: Arguments) -> Json:
+    def _rotate_keys(self, arguments: Arguments) -> Json:
+        tls, frames = arguments.text("tls_key", ""), arguments.text("frame_key", "")
         rotate = self._house.rotate
         if rotate is None:
             raise Unavailable("new keys are registered over a line: start 'hsm-agent run' first")
-        return {"pin": f"sha256:{rotate()}"}
+        return {"pin": f"sha256:{rotate(tls, frames)}"}
 
     def _offline(self, arguments: Arguments) -> Json:
         agent = self._agent
@@ -218,7 +226,7 @@ class Deeds:
             agent.memory,
             clock.now_ms,
         )
-        askers = {node.frame_key: node.number for node in nodes}
+        askers = {frame_pin(node.frame_key): node.number for node in nodes}
         bundle = arguments.octets("bundle")
         try:
             answered = answer_bundle(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from hsm_agent.approvals.records import Record as Pending
 from hsm_agent.channel.keeper import LineView
+from hsm_agent.identity.identity import Identity
 from hsm_agent.journal.line import Line
 from hsm_agent.wire.messages import Key, Mark, Node, Store
 
@@ -56,6 +57,11 @@ def line_record(line: LineView) -> Json:
         "refused": line.refused,
         "fault": line.fault,
     }
+
+
+def channel_record(identity: Identity) -> Json:
+    """Return of which kinds the keys are that the agent shows to nodes."""
+    return {"tls": identity.kinds.tls, "frames": identity.kinds.frames}
 
 
 def node_record(node: Node) -> Json:

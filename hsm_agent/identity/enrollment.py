@@ -9,7 +9,9 @@ from hsm_agent import clock
 from hsm_agent.channel.faults import Dismissed, LineFault, NotReached
 from hsm_agent.channel.greeting import Surroundings, open_line
 from hsm_agent.faults import AgentFault, Conflict, SettingsFault, Unavailable
+from hsm_agent.identity.channel_keys import check_kinds
 from hsm_agent.identity.identity import (
+    CLASSICAL,
     Identity,
     load_identity,
     load_next_identity,
@@ -31,9 +33,11 @@ from hsm_agent.wire.bundles import (
     registration_session_id,
     seal_for_bundle,
 )
+from hsm_agent.wire.channel_kinds import ChannelKinds
 from hsm_agent.wire.enrollment_code import EnrollmentCode, comparison_words
 from hsm_agent.wire.errors import WireError
-from hsm_agent.wire.messages import PROTOCOL, Enroll, Enrolled, Goodbye, Node
+from hsm_agent.wire.frame_kinds import frame_pin
+from hsm_agent.wire.messages import VERSIONS, Enroll, Enrolled, Goodbye, Node
 
 ENROLL_SECONDS = 15.0
 DOOR_MS = 5000
@@ -93,28 +97,42 @@ def prepare(place: Place, first: FirstSettings, policy: str) -> None:
         write_private(path, policy.encode())
 
 
-def identity_for(code: EnrollmentCode, place: Place) -> Identity:
+def identity_for(code: EnrollmentCode, place: Place, kinds: ChannelKinds = CLASSICAL) -> Identity:
     """Return the keys to register: new ones, or those of an enrolment that was cut short.
 
     An agent that is enrolled already gets new keys by a code of the same server for the same
     name; they wait beside the present ones until `settle`.
 
     Raises:
-        Conflict: the folder is another agent's, or another server's.
+        Conflict: the folder is another agent's, or another server's; or it has keys of other
+            kinds, of an enrolment that was cut short.
+        SettingsFault: keys of these kinds cannot be used here.
     """
+    check_kinds(kinds)
     folder = place.identity
     if not has_nodes(folder):
         try:
-            return make_identity(folder, code.agent, clock.now(), clock.entropy)
+            return make_identity(folder, code.agent, clock.now(), clock.entropy, kinds)
         except Conflict:
-            return load_identity(folder)
-    known = {node.pin for node in read_nodes(folder)}
-    if load_settings(place).name != code.agent or known.isdisjoint(code.pins):
+            return _of_kinds(load_identity(folder), kinds)
+    nodes = read_nodes(folder)
+    # A node that has new keys since is still where it was.
+    known = {node.pin for node in nodes} | {node.address for node in nodes}
+    if load_settings(place).name != code.agent or known.isdisjoint((*code.pins, *code.addresses)):
         raise Conflict(
             f"{place.folder} belongs to an agent that is enrolled, under another name or at"
             " another server: another agent needs another --data"
         )
-    return make_next_identity(folder, code.agent, clock.now(), clock.entropy)
+    return make_next_identity(folder, code.agent, clock.now(), clock.entropy, kinds)
+
+
+def _of_kinds(identity: Identity, kinds: ChannelKinds) -> Identity:
+    if identity.kinds != kinds:
+        raise Conflict(
+            f"{identity.file} has keys of an enrolment that was cut short, {identity.kinds.tls} for"
+            f" TLS and {identity.kinds.frames} for frames: name these kinds, or remove the file"
+        )
+    return identity
 
 
 def enroll(
@@ -165,7 +183,8 @@ def settle(place: Place, nodes: Sequence[Node]) -> None:
 
 def words_of(node: Node, identity: Identity) -> str:
     """Return what both sides show, of the keys of both."""
-    return comparison_words(node.pin, identity.pin, node.frame_key, identity.frame_public)
+    frame_keys = (frame_pin(node.frame_key), frame_pin(identity.frame_public))
+    return comparison_words(node.pin, identity.pin, *frame_keys)
 
 
 def nodes_of(code: EnrollmentCode) -> Sequence[Node]:
@@ -208,5 +227,5 @@ def _enroll(code: EnrollmentCode, identity: Identity) -> Enroll:
         certificate=identity.certificate,
         frame_key=identity.frame_public,
         software=software(),
-        versions=(PROTOCOL,),
+        versions=VERSIONS,
     )

@@ -4,31 +4,37 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hsm_agent.faults import Conflict, SettingsFault
+from hsm_agent.identity.channel_keys import (
+    FrameKey,
+    load_written,
+    new_frame_key,
+    new_serial,
+    new_tls_key,
+    private_pem,
+    self_signed,
+    tls_kind,
+    written,
+)
 from hsm_agent.private_files import make_private_folder, read_private, write_private
+from hsm_agent.wire.channel_kinds import ChannelKinds
 from hsm_agent.wire.errors import WireError
+from hsm_agent.wire.frame_kinds import frame_kind
 
-LIFE = timedelta(days=30 * 365)
-"""Long, for what counts is the pin: the certificate only carries the key."""
-SERIAL_OCTETS = 16
 _BLOCK = re.compile(rb"-----BEGIN [A-Z ]+-----\n.+?-----END [A-Z ]+-----\n", re.DOTALL)
+CLASSICAL = ChannelKinds()
 _PRESENT = "keys.pem"
 _NEXT = "next.pem"
 
@@ -39,7 +45,7 @@ class Identity:
 
     file: Path
     certificate: bytes
-    frame_key: Ed25519PrivateKey
+    frame_key: FrameKey
 
     @property
     def pin(self) -> bytes:
@@ -48,8 +54,13 @@ class Identity:
 
     @property
     def frame_public(self) -> bytes:
-        """The public half of the frame key, 32 octets."""
-        return self.frame_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        """The public half of the frame key, see `hsm_agent.wire.frame_kinds`."""
+        return written(self.frame_key)
+
+    @property
+    def kinds(self) -> ChannelKinds:
+        """The kinds of both keys."""
+        return ChannelKinds(tls_kind(self.certificate), frame_kind(self.frame_public).name)
 
     def sign(self, octets: bytes) -> bytes:
         """Sign a frame, label included."""
@@ -57,7 +68,11 @@ class Identity:
 
 
 def make_identity(
-    folder: Path, name: str, now: datetime, entropy: Callable[[int], bytes]
+    folder: Path,
+    name: str,
+    now: datetime,
+    entropy: Callable[[int], bytes],
+    kinds: ChannelKinds = CLASSICAL,
 ) -> Identity:
     """Make both keys of a new agent.
 
@@ -69,14 +84,18 @@ def make_identity(
             f"{folder / _PRESENT} is there: this agent is enrolled;"
             " new keys come by 'hsm-agent rotate', another agent needs another --data"
         )
-    return _make(folder / _PRESENT, name, now, entropy)
+    return _make(folder / _PRESENT, name, now, entropy, kinds)
 
 
 def make_next_identity(
-    folder: Path, name: str, now: datetime, entropy: Callable[[int], bytes]
+    folder: Path,
+    name: str,
+    now: datetime,
+    entropy: Callable[[int], bytes],
+    kinds: ChannelKinds = CLASSICAL,
 ) -> Identity:
     """Make both keys that are to follow the present ones; they wait beside them."""
-    return _make(folder / _NEXT, name, now, entropy)
+    return _make(folder / _NEXT, name, now, entropy, kinds)
 
 
 def load_identity(folder: Path) -> Identity:
@@ -118,16 +137,18 @@ def pin_of(certificate: bytes) -> bytes:
     return hashlib.sha256(spki).digest()
 
 
+@lru_cache(maxsize=128)
 def frame_verifier(public: bytes) -> Callable[[bytes, bytes], None]:
-    """Return what verifies the frames of an Ed25519 key (32 octets).
+    """Return what verifies the frames of a key, by the algorithm of its kind and no other.
 
     Raises:
-        WireError: it is no such key.
+        WireError: it is no key.
     """
+    kind = frame_kind(public)
     try:
-        key = Ed25519PublicKey.from_public_bytes(public)
+        key = load_written(public)
     except ValueError as error:
-        raise WireError("a frame key that is no Ed25519 key") from error
+        raise WireError(f"a frame key that is no {kind.name} key") from error
 
     def verify(octets: bytes, signature: bytes) -> None:
         try:
@@ -138,37 +159,16 @@ def frame_verifier(public: bytes) -> Callable[[bytes, bytes], None]:
     return verify
 
 
-def _make(file: Path, name: str, now: datetime, entropy: Callable[[int], bytes]) -> Identity:
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _self_signed(key, name, now, int.from_bytes(b"\1" + entropy(SERIAL_OCTETS)))
-    frame_key = Ed25519PrivateKey.generate()
-    private = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def _make(
+    file: Path, name: str, now: datetime, entropy: Callable[[int], bytes], kinds: ChannelKinds
+) -> Identity:
+    key, frame_key = new_tls_key(kinds.tls), new_frame_key(kinds.frames)
+    certificate = self_signed(key, name, now, new_serial(entropy))
     # The TLS library takes the first private key of the file.
-    blocks = [
-        key.private_bytes(*private),
-        certificate.public_bytes(Encoding.PEM),
-        frame_key.private_bytes(*private),
-    ]
+    blocks = [private_pem(key), certificate.public_bytes(Encoding.PEM), private_pem(frame_key)]
     make_private_folder(file.parent)
     write_private(file, b"".join(blocks))
     return Identity(file, certificate.public_bytes(Encoding.DER), frame_key)
-
-
-def _self_signed(
-    key: ec.EllipticCurvePrivateKey, name: str, now: datetime, serial: int
-) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    public = key.public_key()
-    usage = [ExtendedKeyUsageOID.CLIENT_AUTH]
-    return (
-        x509.CertificateBuilder(subject, subject, public, serial)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + LIFE)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(usage), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .sign(key, hashes.SHA256())
-    )
 
 
 def _load(file: Path) -> Identity:
@@ -179,6 +179,6 @@ def _load(file: Path) -> Identity:
         frame_key = load_pem_private_key(frame, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise SettingsFault(f"{file} is not what an enrolment wrote: {error}") from error
-    if not isinstance(frame_key, Ed25519PrivateKey):
-        raise SettingsFault(f"{file} holds no Ed25519 key for frames")
+    if not isinstance(frame_key, FrameKey):
+        raise SettingsFault(f"{file} holds no key for frames")
     return Identity(file, der, frame_key)

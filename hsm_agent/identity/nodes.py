@@ -1,4 +1,7 @@
-"""The nodes that the agent knows: addresses, pins and frame keys, in ``identity/nodes.json``."""
+"""The nodes that the agent knows: addresses, pins and frame keys, in ``identity/nodes.json``.
+
+Of a frame key that no node has shown yet there is only the pin that the enrolment code held.
+"""
 
 import json
 from collections.abc import Sequence
@@ -6,9 +9,10 @@ from pathlib import Path
 
 from hsm_agent.faults import SettingsFault
 from hsm_agent.private_files import read_private, write_private
+from hsm_agent.wire.frame_kinds import is_frame_pin
 from hsm_agent.wire.messages import Node
 
-KEY_OCTETS = 32
+PIN_OCTETS = 32
 MOST_NODES = 64
 _FILE = "nodes.json"
 
@@ -56,7 +60,7 @@ def write_nodes(folder: Path, nodes: Sequence[Node]) -> None:
 def is_proper(nodes: Sequence[Node]) -> bool:
     """Tell whether a list of nodes that the server sent can be used."""
     return 0 < len(nodes) <= MOST_NODES and all(
-        len(node.pin) == len(node.frame_key) == KEY_OCTETS and host_and_port(node.address)
+        len(node.pin) == PIN_OCTETS and is_frame_pin(node.frame_key) and host_and_port(node.address)
         for node in nodes
     )
 

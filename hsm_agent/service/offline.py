@@ -9,6 +9,7 @@ from hsm_agent.service.refusing import Refusal
 from hsm_agent.service.relaying import Journey, Relaying
 from hsm_agent.wire.bundles import ANSWERS, BUNDLE_LIFE, REQUESTS, Bundle
 from hsm_agent.wire.errors import WireError
+from hsm_agent.wire.frame_kinds import frame_pin, is_frame_pin
 from hsm_agent.wire.messages import Inventory
 
 BY_HAND = Journey(BUNDLE_LIFE, BUNDLE_LIFE)
@@ -43,7 +44,7 @@ def answer_bundle(
     Args:
         octets: the file.
         agent: this agent's name.
-        askers: the numbers of the nodes that may ask, by their frame keys.
+        askers: the numbers of the nodes that may ask, by the pins of their frame keys.
         relaying: answers frames.
         inventory: what the first answer tells besides.
 
@@ -56,7 +57,7 @@ def answer_bundle(
     answers: list[tuple[bytes, bytes]] = []
     unanswered: list[Unanswered] = []
     for place, (asking, frame) in enumerate(bundle.frames, 1):
-        facts = LineFacts(askers.get(asking, 0), "offline", lambda: True)
+        facts = LineFacts(_number(asking, askers), "offline", lambda: True)
         told = None if answers else inventory
         try:
             _check_asker(asking, askers)
@@ -70,6 +71,11 @@ def answer_bundle(
     return Answered(carried.octets(), len(answers), tuple(unanswered))
 
 
+def _number(asking: bytes, askers: Mapping[bytes, int]) -> int:
+    """Return the number of the node with this frame key, 0 where there is none."""
+    return askers.get(frame_pin(asking), 0) if is_frame_pin(asking) else 0
+
+
 def _check_asker(asking: bytes, askers: Mapping[bytes, int]) -> None:
-    if asking not in askers:
+    if not is_frame_pin(asking) or frame_pin(asking) not in askers:
         raise WireError("no node that this agent knows asks here")

@@ -16,6 +16,7 @@ from hsm_agent.service.line_facts import LineFacts
 from hsm_agent.service.refusing import Refusal, RefusalLines
 from hsm_agent.service.service import Answer, Request, request_digest
 from hsm_agent.wire.errors import FrameLate, WireError
+from hsm_agent.wire.frame_kinds import frame_pin
 from hsm_agent.wire.frames import SIGNATURE_LABEL, Frame
 from hsm_agent.wire.messages import Inventory, Message, Node, Refused, Relay, Relayed
 from hsm_agent.wire.refusals import REFUSALS
@@ -80,7 +81,7 @@ class Relaying:
         """Return the frame that answers.
 
         Args:
-            asking: the frame key of who asks, 32 octets; whether it may is known already.
+            asking: the frame key of who asks; whether it may is known already.
             octets: the frame.
             facts: by which way it came.
             journey: how long it may have been on its way.
@@ -97,10 +98,11 @@ class Relaying:
         requests = [one for one in delivery.messages if isinstance(one, Request)]
         if len(requests) != len(delivery.messages):
             raise WireError("a relayed frame holds requests and nothing else")
-        if not self._memory.take_sequence(asking, sequence):
+        pin = frame_pin(asking)
+        if not self._memory.take_sequence(pin, sequence):
             raise WireError(f"relayed frame {sequence} came before, or far too late")
         self._journal.append(
-            "relay", asking=asking.hex(), sequence=sequence, node=facts.node, way=facts.way
+            "relay", asking=pin.hex(), sequence=sequence, node=facts.node, way=facts.way
         )
         answers: list[Message] = [self._answer(request, facts) for request in requests]
         if inventory is not None:

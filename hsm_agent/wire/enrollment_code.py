@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from hsm_agent.wire.encoding import decode, encode
 from hsm_agent.wire.errors import WireError
+from hsm_agent.wire.frame_kinds import ED25519, frame_pin, is_frame_pin, pinned_kind
 
 PREFIX = "pika-agent-1."
+PREFIX_2 = "pika-agent-2."
+"""Of a code that names a node whose frame key is none of Ed25519: older agents cannot read it."""
 TOKEN_OCTETS = 16
 PIN_OCTETS = 32
 
@@ -19,7 +22,8 @@ class EnrollmentCode:
     """Where to dial, whom to expect there, and the one-time token.
 
     ``addresses`` are ``host:port`` of the nodes; ``pins`` are the SHA-256 of each one's TLS key
-    (SubjectPublicKeyInfo), in the same order; ``frame_keys`` are their Ed25519 keys.
+    (SubjectPublicKeyInfo), in the same order; ``frame_keys`` are the pins of their frame keys, see
+    `hsm_agent.wire.frame_kinds`.
     """
 
     agent: str
@@ -37,7 +41,9 @@ class EnrollmentCode:
                 [list(one) for one in zip(self.addresses, self.pins, self.frame_keys, strict=True)],
             ]
         )
-        return PREFIX + base64.urlsafe_b64encode(octets + _checksum(octets)).decode().rstrip("=")
+        classical = all(pinned_kind(one) == ED25519 for one in self.frame_keys)
+        prefix = PREFIX if classical else PREFIX_2
+        return prefix + base64.urlsafe_b64encode(octets + _checksum(octets)).decode().rstrip("=")
 
     @classmethod
     def read(cls, text: str) -> "EnrollmentCode":
@@ -46,10 +52,10 @@ class EnrollmentCode:
         Raises:
             WireError: it was cut, altered, or is none.
         """
-        if not text.startswith(PREFIX):
-            raise WireError(f"an enrolment code begins with {PREFIX!r}")
+        if not text.startswith((PREFIX, PREFIX_2)):
+            raise WireError(f"an enrolment code begins with {PREFIX!r} or {PREFIX_2!r}")
         try:
-            body = text.removeprefix(PREFIX).strip()
+            body = text[len(PREFIX) :].strip()
             octets = base64.b64decode(body + "=" * (-len(body) % 4), "-_", validate=True)
         except (binascii.Error, ValueError) as error:
             raise WireError("the enrolment code has characters that do not belong there") from error
@@ -58,7 +64,7 @@ class EnrollmentCode:
             raise WireError("the enrolment code was cut or altered: copy it again as a whole")
         match decode(content):
             case [str() as agent, bytes() as token, [*nodes]] if len(token) == TOKEN_OCTETS:
-                return cls(agent, token, *_columns(nodes))
+                return _of_version(cls(agent, token, *_columns(nodes)), text)
             case _:
                 raise WireError("the enrolment code is of another version")
 
@@ -69,9 +75,9 @@ def _columns(
     addresses, pins, frame_keys = [], [], []
     for node in nodes:
         match node:
-            case [str() as address, bytes() as pin, bytes() as frame_key] if (
-                len(pin) == PIN_OCTETS and len(frame_key) == PIN_OCTETS
-            ):
+            case [str() as address, bytes() as pin, bytes() as frame_key] if len(
+                pin
+            ) == PIN_OCTETS and _is_pin(frame_key):
                 addresses.append(address)
                 pins.append(pin)
                 frame_keys.append(frame_key)
@@ -80,6 +86,21 @@ def _columns(
     if not addresses:
         raise WireError("the enrolment code names no node")
     return tuple(addresses), tuple(pins), tuple(frame_keys)
+
+
+def _of_version(code: EnrollmentCode, text: str) -> EnrollmentCode:
+    """Return a code that is written in the version that it needs, and in no newer one.
+
+    Raises:
+        WireError: it is not.
+    """
+    if code.text()[: len(PREFIX)] != text[: len(PREFIX)]:
+        raise WireError("the enrolment code is of another version than it says")
+    return code
+
+
+def _is_pin(frame_key: bytes) -> bool:
+    return is_frame_pin(frame_key) and frame_pin(frame_key) == frame_key
 
 
 def _checksum(octets: bytes) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from hsm_agent.wire.encoding import decode, encode
 from hsm_agent.wire.errors import WireError
+from hsm_agent.wire.frame_kinds import LARGEST_SIGNATURE
 
 LARGEST_FRAME = 16 * 1024 * 1024
 """In octets; holds a CRL of some 330,000 entries.  Larger ones are sharded."""
@@ -32,10 +33,10 @@ class Frame:
         """Read what `octets` wrote.
 
         Raises:
-            WireError: these are not two byte strings.
+            WireError: these are not two byte strings, or the second is longer than any signature.
         """
         match decode(octets):
-            case [bytes() as payload, bytes() as signature]:
+            case [bytes() as payload, bytes() as signature] if len(signature) <= LARGEST_SIGNATURE:
                 return cls(payload, signature)
             case _:
                 raise WireError("a frame is a payload and a signature")

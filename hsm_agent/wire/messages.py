@@ -8,7 +8,9 @@ answer fits another question.  Times are milliseconds since 1970.
 from dataclasses import dataclass, field
 
 PROTOCOL = 1
-"""The version that both sides speak; `Hello` offers versions, `Welcome` chooses one."""
+"""The version that every side speaks; it knows Ed25519 frame keys only."""
+VERSIONS = (1, 2)
+"""All versions; TLS chooses one (`hsm_agent.wire.openings.ALPN`), `Welcome` repeats it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,11 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of the server: where it listens, the SHA-256 of its TLS key, its frame key."""
+    """A node of the server: where it listens, the SHA-256 of its TLS key, its frame key.
+
+    On the line ``frame_key`` is the key; an agent may know no more of it than its pin, see
+    `hsm_agent.wire.frame_kinds`.
+    """
 
     number: int
     address: str

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from hsm_agent.wire.codec import from_map, to_map
 from hsm_agent.wire.encoding import decode, encode_ordered
 from hsm_agent.wire.errors import FrameLate, WireError
+from hsm_agent.wire.frame_kinds import ED25519, FRAME_KINDS
 from hsm_agent.wire.frames import SIGNATURE_LABEL, Frame
 from hsm_agent.wire.messages import Message
 
 SESSION_LABEL = b"pikaserver-hsm-channel-v1"
+ED25519_OCTETS = FRAME_KINDS[ED25519].written_octets
 MOST_MESSAGES = 64
 CLOCK_TOLERANCE = 30_000
 """Milliseconds that the clocks of both sides may differ."""
@@ -49,8 +51,16 @@ def session_id(
 
 
 def relay_session_id(asking_frame_key: bytes, agent_frame_key: bytes) -> bytes:
-    """Return the identifier of relayed frames: there is one such session for each pair of keys."""
-    return hashlib.sha256(b"pikaserver-hsm-relay-v1" + asking_frame_key + agent_frame_key).digest()
+    """Return the identifier of relayed frames: there is one such session for each pair of keys.
+
+    Two Ed25519 keys stand there themselves, as in version 1; of other pairs the hashes do, so
+    that each part has one length.
+    """
+    keys = (asking_frame_key, agent_frame_key)
+    if all(len(key) == ED25519_OCTETS for key in keys):
+        return hashlib.sha256(b"pikaserver-hsm-relay-v1" + b"".join(keys)).digest()
+    hashes = [hashlib.sha256(key).digest() for key in keys]
+    return hashlib.sha256(b"pikaserver-hsm-relay-v2" + b"".join(hashes)).digest()
 
 
 def seal(

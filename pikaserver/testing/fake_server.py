@@ -37,7 +37,7 @@ from pikaserver.asn1.names import general_name_text
 from pikaserver.authority.key_challenges import ChallengeBook
 from pikaserver.authority.related import PairDirectory
 from pikaserver.signing.generated_keys import SoftwareKeyGenerator
-from pikaserver.signing.sealed_secrets import SealedSecrets
+from pikaserver.signing.sealed_secrets import SealedSecrets, key_realm
 from pikaserver.signing.sealing import KEY_OCTETS, FileKey
 from pikaserver.storage.lockouts import SharedLockouts
 from pikaserver.testing.clock import CountedEntropy, FrozenClock
@@ -83,7 +83,8 @@ class FakeServer:
         self.devices = FakeDevices()
         self.renewals = FakeRenewals(self.certificates, self.clock)
         self.audit = FakeAudit()
-        self.secrets = SealedSecrets(FileKey(self.entropy(KEY_OCTETS), self.entropy), self.entropy)
+        self._kek = FileKey(self.entropy(KEY_OCTETS), self.entropy)
+        self.secrets = SealedSecrets(self._kek, self.entropy)
         self.key_challenges = ChallengeBook(self.secrets, self.clock, self.entropy)
         self.key_generator = SoftwareKeyGenerator(self.key_challenges)
         self.node = 1
@@ -105,6 +106,10 @@ class FakeServer:
         """Return the settings given to the constructor, else the model's defaults."""
         found = self._settings.get(model)
         return found if isinstance(found, model) else model()
+
+    def key_secrets(self, scheme: str) -> SealedSecrets:
+        """Return what the server gives the signer backend of this scheme and nobody else."""
+        return SealedSecrets(self._kek, self.entropy, key_realm(scheme))
 
     def announce(self, event: Event) -> None:
         """See ``pikaserver.api.server.Server``."""

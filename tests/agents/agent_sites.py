@@ -86,6 +86,13 @@ def settings_of(**settings):
     return AgentSettings(**{name.replace("_", "-"): value for name, value in settings.items()})
 
 
+def office_for(server):
+    """Return an office that has what seals its keys, as the server gives it."""
+    office = Office(server)
+    office.backend.seal_with(server.key_secrets("agent"))
+    return office
+
+
 def make_site(database=None, **settings):
     """Return a site that listens."""
     server = FakeServer([settings_of(**settings)])
@@ -94,7 +101,7 @@ def make_site(database=None, **settings):
     else:
         with server.database.transaction() as connection:
             metadata.create_all(connection)
-    site = Site(server, Office(server), [])
+    site = Site(server, office_for(server), [])
     site.office.listener.start()
     return site
 
@@ -105,7 +112,7 @@ def beside(site, *, node, serves, **settings):
     server.database, server.node = site.server.database, node
     server.entropy = CountedEntropy(f"{node}{serves}")
     server.authorities = site.server.authorities
-    made = Site(server, Office(server), site.agents)
+    made = Site(server, office_for(server), site.agents)
     if serves:
         made.office.listener.start()
     return made

@@ -11,6 +11,7 @@ from hsm_agent.approvals.faults import ProofRefused
 from hsm_agent.approvals.ssh_signature import SshSignature
 from hsm_agent.approvals.webauthn import Assertion
 from hsm_agent.faults import AgentFault
+from hsm_agent.identity.identity import frame_verifier as agents_verifier
 from hsm_agent.journal.line import BEGINNING, BrokenLine
 from hsm_agent.journal.line import follow as follow_own
 from hsm_agent.wire.bundles import MAGIC
@@ -19,7 +20,9 @@ from hsm_agent.wire.encoding import decode, encode
 from hsm_agent.wire.enrollment_code import PREFIX, EnrollmentCode
 from hsm_agent.wire.errors import WireError
 from hsm_agent.wire.messages import PutCertificate, Sign
+from hsm_agent.wire.openings import AgentOpening, NodeOpening
 from pikaserver.api.errors import MalformedRequest, NotAuthenticated, PikaserverError
+from pikaserver_agents.frame_keys import frame_verifier as nodes_verifier
 from pikaserver_agents.journals import Contradiction, follow
 from tests.fuzz import wire_seeds
 from tests.fuzz.agent_end import agent_end, check_signed
@@ -53,6 +56,18 @@ def _message(octets: bytes) -> None:
 def _frame(octets: bytes) -> None:
     """Feed an agent any octets behind a greeting; they may hold frames of any sequence."""
     agent_end().raw(octets)
+
+
+def _frame_key(octets):
+    """Both sides say the same of a frame key."""
+    found = []
+    for verifier in (agents_verifier, nodes_verifier):
+        try:
+            found.append(bool(verifier(octets)))
+        except WireError:
+            found.append(False)
+    assert found[0] == found[1]
+    agents_verifier(octets)
 
 
 def _requests(octets: bytes) -> None:
@@ -178,6 +193,9 @@ AGENT_TARGETS: Mapping[str, Target] = {
         wire_seeds.codes,
         (PREFIX.encode(), b"=", b"-", b"_", b"\n"),
     ),
+    "agent-opening": Target(AgentOpening.of, MALFORMED, wire_seeds.agent_openings, is_cbor=True),
+    "node-opening": Target(NodeOpening.of, MALFORMED, wire_seeds.node_openings, is_cbor=True),
+    "frame-key": Target(_frame_key, MALFORMED, wire_seeds.frame_keys),
     "agent-tbs": Target(_tbs, (), wire_seeds.structures, _DER_WORDS, is_der=True),
     "agent-certificate": Target(_certificate, (), wire_seeds.certificates, _DER_WORDS, is_der=True),
     "ssh-proof": Target(

@@ -39,6 +39,10 @@ class Octets:
         """Return the other side's certificate."""
         return self._certificate
 
+    def version(self) -> int:
+        """Return the version of the protocol that TLS agreed on."""
+        return 1
+
     def nothing(self, *_: object) -> None:
         """Stand for what matters to sockets only."""
 

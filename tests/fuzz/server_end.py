@@ -67,6 +67,7 @@ class ServerEnd:
         with self.server.database.transaction() as connection:
             metadata.create_all(connection)
         self.office = office = Office(self.server)
+        office.backend.seal_with(self.server.key_secrets("agent"))
         self.now = office.now()
         self.identity = FakeIdentity.make(AGENT_KEY_NAME, self.server.clock)
         wish = CodeWish(AGENT_KEY_NAME, Purpose.ENROLL, timedelta(minutes=15))
@@ -80,7 +81,6 @@ class ServerEnd:
             self.server,
             Staff(
                 directory=office.directory,
-                identity=office.identity,
                 lines=self.lines,
                 links=links,
                 complaints=office.complaints,
@@ -109,6 +109,7 @@ class ServerEnd:
         """
         certificate = self.identity.certificate if known else b""
         stream = Octets(with_length(NONCE) + octets, LineBroken, certificate)
+        stream.shown = lambda: self.office.identity
         before = self.office.complaints.counts()
         self.lines.inboxes.clear()
         with watched(*PACKAGES):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 
+from hsm_agent.identity.channel_keys import new_frame_key, written
 from hsm_agent.structures.kinds import PROOF_LABEL
 from hsm_agent.wire.bundles import (
     ANSWERS,
@@ -13,8 +14,10 @@ from hsm_agent.wire.bundles import (
     registration_session_id,
     seal_for_bundle,
 )
+from hsm_agent.wire.channel_kinds import TLS_KINDS, Abilities
 from hsm_agent.wire.encoding import encode
 from hsm_agent.wire.enrollment_code import EnrollmentCode
+from hsm_agent.wire.frame_kinds import FRAME_KINDS, LARGEST_SIGNATURE, frame_pin
 from hsm_agent.wire.messages import (
     Approve,
     Context,
@@ -39,6 +42,7 @@ from hsm_agent.wire.messages import (
     Signed,
     Store,
 )
+from hsm_agent.wire.openings import AgentOpening, NodeOpening
 from hsm_agent.wire.session import relay_session_id, seal
 from pikaserver.testing.throw_away import spki, throw_away_key
 from pikaserver_agents.line import request_hash
@@ -185,10 +189,29 @@ def _identity_of(end):
     return end.identity.certificate, end.identity.frame_public
 
 
+def frame_keys():
+    """Return frame keys of every kind."""
+    return [written(new_frame_key(kind)) for kind in FRAME_KINDS]
+
+
+def agent_openings():
+    """Return how agents open a line of version 2."""
+    able = Abilities(TLS_KINDS, tuple(FRAME_KINDS))
+    return [AgentOpening(bytes(32), frame_pin(key), able).octets() for key in frame_keys()]
+
+
+def node_openings():
+    """Return how nodes answer, one that has no such key too."""
+    proof = bytes(LARGEST_SIGNATURE)
+    return [NodeOpening(bytes(32), key, proof).octets() for key in (b"", *frame_keys())]
+
+
 def codes():
     """Return enrolment codes."""
     node = ("127.0.0.1:8444",), (bytes(32),), (bytes(32),)
-    return [EnrollmentCode("vault-a", bytes(16), *node).text().encode()]
+    pins = (*node[:2], (frame_pin(frame_keys()[-1]),))
+    found = (EnrollmentCode("vault-a", bytes(16), *one) for one in (node, pins))
+    return [code.text().encode() for code in found]
 
 
 def bare(files):

@@ -12,6 +12,7 @@ from pikaserver.api.errors import (
     RequestRejected,
     Unavailable,
 )
+from pikaserver.api.operations import Secrets
 from pikaserver.api.signing import KeyDescription, KeyReference, KeyRole, Signer
 from pikaserver_agents.asker import Asker
 from pikaserver_agents.authority_uses import AuthorityUses
@@ -21,6 +22,7 @@ from pikaserver_agents.dispatch import Dispatcher, Wanted
 from pikaserver_agents.inventory import Inventories
 from pikaserver_agents.ledger import Ledger
 from pikaserver_agents.moments import NowMs
+from pikaserver_agents.node_seal import NodeSeal
 from pikaserver_agents.references import (
     SCHEME,
     AgentReference,
@@ -97,7 +99,12 @@ class AgentBackend:
     ledger: Ledger
     whereabouts: Whereabouts
     now: NowMs
+    seal: NodeSeal
     scheme: str = SCHEME
+
+    def seal_with(self, secrets: Secrets) -> None:
+        """See ``pikaserver.api.signing.KeySealer``; what is sealed is who this node is."""
+        self.seal.seal_with(secrets)
 
     def keys(self) -> Iterator[KeyDescription]:
         """See ``pikaserver.api.signing.SignerBackend``; keys of retired agents are left out."""

@@ -12,6 +12,8 @@ from hsm_agent.wire.encoding import decode, encode
 from hsm_agent.wire.errors import WireError
 from hsm_agent.wire.frames import SIGNATURE_LABEL, Frame
 from hsm_agent.wire.messages import (
+    PROTOCOL,
+    VERSIONS,
     Done,
     Enroll,
     Generate,
@@ -27,18 +29,21 @@ from pikaserver.api.errors import Conflict, MalformedRequest
 from pikaserver.api.server import Server
 from pikaserver_agents import inventory
 from pikaserver_agents.directory import Directory
-from pikaserver_agents.enrollment import Enrollments
+from pikaserver_agents.enrollment import Enrollments, Way
 from pikaserver_agents.frame_keys import frame_verifier, newcomer_verifier
 from pikaserver_agents.inventory import Inventories
 from pikaserver_agents.journals import Contradiction, Journals
 from pikaserver_agents.ledger import Asked, Ledger
 from pikaserver_agents.line import Answer, Request, request_hash
 from pikaserver_agents.moments import milliseconds
+from pikaserver_agents.node_identities import NodeIdentities
 from pikaserver_agents.node_identity import NodeIdentity
 from pikaserver_agents.offline_post import deed_of
 from pikaserver_agents.storage import agents, jobs, marks, nodes
 from pikaserver_agents.storage.agents import AgentRow, AgentState
-from pikaserver_agents.storage.jobs import JobRow, JobState, Way
+from pikaserver_agents.storage.jobs import JobRow, JobState
+from pikaserver_agents.storage.jobs import Way as JobWay
+from pikaserver_agents.storage.node_keys import FIRST
 from pikaserver_agents.structures import purpose_of, sha256
 
 JOURNAL_LINES = 10_000
@@ -63,14 +68,14 @@ class BundleDesk:
         self,
         server: Server,
         directory: Directory,
-        identity: NodeIdentity,
+        identities: NodeIdentities,
         journals: Journals,
         inventories: Inventories,
         ledger: Ledger,
     ) -> None:
         self._server = server
         self._directory = directory
-        self._identity = identity
+        self._identities = identities
         self._journals = journals
         self._inventories = inventories
         self._ledger = ledger
@@ -87,16 +92,17 @@ class BundleDesk:
         row = self._directory.refresh().agent(agent)
         if row.state is not AgentState.OFFLINE:
             raise Conflict(f"agent {agent!r} is {row.state}: bundles are for agents without a line")
+        identity = self._known_identity(agent)
         with self._server.database.transaction() as connection:
             # A newer bundle holds all that an older one did: that one may come too late.
             nodes.leap(connection, self._server.node, agent)
             waiting = self._waiting(connection, agent)
             journal = self._journal_job(connection, row, request_id)
-            frames = [self._frame(connection, row, job) for job in (*waiting, journal)]
+            frames = [self._frame(connection, row, job, identity) for job in (*waiting, journal)]
             self._server.audit.record(
                 connection, "agent.bundle-exported", by, agent=agent, requests=len(waiting)
             )
-        asking = self._identity.node.frame_key
+        asking = identity.node.frame_key
         bundle = Bundle(bundles.REQUESTS, agent, tuple((asking, one) for one in frames))
         return bundle.octets(), len(waiting)
 
@@ -144,8 +150,24 @@ class BundleDesk:
             raise MalformedRequest(f"no registration of an agent: {error}") from error
         match delivery.messages:
             case (Enroll() as message,) if sequence == 1:
-                return enrollments.enroll(message, by_hand=True)
+                version = max(set(message.versions) & set(VERSIONS), default=PROTOCOL)
+                return enrollments.enroll(message, Way(version, by_hand=True))
         raise MalformedRequest("no registration of an agent")
+
+    def _known_identity(self, agent: str) -> NodeIdentity:
+        """Return our keys by which an agent without a line knows us: those that its code named.
+
+        Raises:
+            Conflict: they were retired.
+        """
+        known = self._directory.view().known.get((agent, self._server.node), FIRST)
+        identity = self._identities.by_generation(known)
+        if identity is None:
+            raise Conflict(
+                f"agent {agent!r} knows this node by keys that were retired:"
+                f" 'pikaserver agent rotate {agent}' makes a code with the present ones"
+            )
+        return identity
 
     def _waiting(self, connection: Connection, agent: str) -> list[JobRow]:
         """Return what waits; an earlier wish to see the journal counts no more."""
@@ -163,7 +185,7 @@ class BundleDesk:
         job = JobRow(
             id=request_id,
             agent=row.name,
-            way=Way.OFFLINE,
+            way=JobWay.OFFLINE,
             node=self._server.node,
             created_at=self._now(),
             deadline=self._now() + BUNDLE_LIFE,
@@ -173,16 +195,18 @@ class BundleDesk:
         jobs.add(connection, job)
         return job
 
-    def _frame(self, connection: Connection, row: AgentRow, job: JobRow) -> bytes:
-        session = relay_session_id(self._identity.node.frame_key, row.identity.frame_key)
+    def _frame(
+        self, connection: Connection, row: AgentRow, job: JobRow, identity: NodeIdentity
+    ) -> bytes:
+        session = relay_session_id(identity.node.frame_key, row.identity.frame_key)
         sequence = nodes.next_sequence(connection, self._server.node, row.name)
         message = from_map(decode(job.message))
-        frame = seal_for_bundle(session, sequence, self._now(), [message], self._identity.sign)
+        frame = seal_for_bundle(session, sequence, self._now(), [message], identity.sign)
         jobs.mark_carried(connection, job.id, sequence, frame.octets())
         return frame.octets()
 
     def _read(self, row: AgentRow, asking: bytes, octets: bytes) -> Sequence[Message]:
-        if all(node.frame_key != asking for node in self._directory.view().nodes):
+        if all(key.node.frame_key != asking for key in self._directory.view().node_keys):
             raise WireError("an answer to somebody who is no node of this server")
         frame = Frame.of(octets)
         frame_verifier(row.identity.frame_key)(SIGNATURE_LABEL + frame.payload, frame.signature)

@@ -1,7 +1,7 @@
 """What the database knows of agents, as one view that is read again when it has changed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
 from time import monotonic
@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 from hsm_agent.wire.messages import Node
 from pikaserver.api.errors import NotFound, StorageUnavailable
 from pikaserver.api.storage import Database
-from pikaserver_agents.storage import agents, approvals, codes, keys, nodes, revisions
+from pikaserver_agents.peers import OLDEST, Peer
+from pikaserver_agents.storage import agents, approvals, codes, keys, node_keys, revisions
 from pikaserver_agents.storage.agents import MAY_CONNECT, AgentRow
 from pikaserver_agents.storage.approvals import ApprovalRow
 from pikaserver_agents.storage.keys import KeyRow, StoreRow
+from pikaserver_agents.storage.node_keys import NodeKey
 
 FRESH_SECONDS = 1.0
 """How old a view may be: so late at most a process sees what another one changed."""
@@ -22,16 +24,21 @@ FRESH_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class View:
-    """Agents, keys and nodes at one revision; ``codes_until`` is when the last open code ends."""
+    """Agents, keys and nodes at one revision; ``codes_until`` is when the last open code ends.
+
+    ``node_keys`` has all keys of nodes, by their numbers and from the oldest on; ``known`` says by
+    which generation an agent knows a node.
+    """
 
     revision: int
     agents: Mapping[str, AgentRow]
     keys: Sequence[KeyRow]
     stores: Sequence[StoreRow]
     allowed: Mapping[bytes, frozenset[str]]
-    nodes: tuple[Node, ...]
+    node_keys: Sequence[NodeKey]
     approvals: Mapping[bytes, ApprovalRow]
     codes_until: int
+    known: Mapping[tuple[str, int], int] = field(default_factory=dict)
 
     def agent(self, name: str) -> AgentRow:
         """Return one agent.
@@ -46,6 +53,30 @@ class View:
                 f" ('pikaserver agent enroll {name}' adds one)"
             )
         return self.agents[name]
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes as agents of version 1 know them: by their oldest classical keys."""
+        return tuple(key.node for key in self.named_to(Peer()))
+
+    def named_to(self, peer: Peer) -> Sequence[NodeKey]:
+        """Return by which key each node is told to an agent: the newest that it can verify.
+
+        An agent of version 1 cannot ask for one of several keys, so it keeps to the oldest.
+        """
+        able = [key for key in self.node_keys if peer.abilities.can(key.kinds)]
+        if peer.version == OLDEST:
+            able.reverse()
+        chosen = {key.node.number: key for key in able}
+        return [chosen[number] for number in sorted(chosen)]
+
+    def newest_keys(self) -> Sequence[NodeKey]:
+        """Return the newest key of each node."""
+        return list({key.node.number: key for key in self.node_keys}.values())
+
+    def keys_of(self, number: int) -> Sequence[NodeKey]:
+        """Return the keys of one node from the oldest on."""
+        return [key for key in self.node_keys if key.node.number == number]
 
     def by_pin(self, pin: bytes) -> AgentRow | None:
         """Return the agent that may connect with this TLS key, its next one included."""
@@ -139,7 +170,8 @@ def _read(connection: Connection, number: int) -> View:
         keys=keys.list_keys(connection),
         stores=keys.list_stores(connection),
         allowed=keys.allowed_authorities(connection),
-        nodes=tuple(row.node for row in nodes.list_nodes(connection)),
+        node_keys=node_keys.list_keys(connection),
+        known=node_keys.list_known(connection),
         approvals={row.approval: row for row in approvals.list_all(connection)},
         codes_until=codes.open_until(connection),
     )

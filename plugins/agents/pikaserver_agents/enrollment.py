@@ -1,15 +1,19 @@
 """How agents become known: codes for the operator to carry, and what an agent brings with one."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography import x509
 from sqlalchemy import Connection
 
+from hsm_agent.wire.channel_kinds import ML_DSA_TLS
 from hsm_agent.wire.enrollment_code import TOKEN_OCTETS, EnrollmentCode, comparison_words
 from hsm_agent.wire.errors import WireError
-from hsm_agent.wire.messages import PROTOCOL, Enroll
+from hsm_agent.wire.frame_kinds import frame_pin
+from hsm_agent.wire.messages import PROTOCOL, Enroll, Node
+from hsm_agent.wire.tls_abilities import explain_missing
 from pikaserver.api.errors import (
     Conflict,
     MalformedRequest,
@@ -19,13 +23,19 @@ from pikaserver.api.errors import (
     RequestRejected,
 )
 from pikaserver.api.server import Server
+from pikaserver.asn1.algorithms import key_type
+from pikaserver.asn1.certificate import public_key_of
 from pikaserver_agents.directory import Directory
-from pikaserver_agents.frame_keys import frame_verifier
+from pikaserver_agents.frame_keys import check_version, frame_verifier
 from pikaserver_agents.moments import milliseconds
-from pikaserver_agents.node_identity import NodeIdentity, pin_of
-from pikaserver_agents.storage import agents, codes
+from pikaserver_agents.node_identities import NodeIdentities
+from pikaserver_agents.node_identity import pin_of
+from pikaserver_agents.peers import Peer
+from pikaserver_agents.private_keys import tls_library_here
+from pikaserver_agents.storage import agents, codes, node_keys
 from pikaserver_agents.storage.agents import AgentState, Identity, NewAgent
 from pikaserver_agents.storage.codes import CodeRow, Purpose
+from pikaserver_agents.storage.node_keys import FIRST
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?")
 _FAMILIAR = (AgentState.ENROLLED, AgentState.DRAINING, AgentState.OFFLINE)
@@ -40,15 +50,29 @@ class CodeWish:
     validity: timedelta
     offline: bool = False
     confirm: bool = False
+    old: bool = False
+    """For an agent that cannot verify our newest keys: the oldest classical ones are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How an agent registers: in which version, over a line to which node, or by hand."""
+
+    version: int
+    node: Node | None = None
+    by_hand: bool = False
+
+
+BY_LINE = Way(PROTOCOL)
 
 
 class Enrollments:
     """Makes codes, and registers who comes with one."""
 
-    def __init__(self, server: Server, directory: Directory, identity: NodeIdentity) -> None:
+    def __init__(self, server: Server, directory: Directory, identities: NodeIdentities) -> None:
         self._server = server
         self._directory = directory
-        self._identity = identity
+        self._identities = identities
         self._now = milliseconds(server.clock)
 
     def make_code(self, wish: CodeWish, by: str) -> tuple[EnrollmentCode, int]:
@@ -61,6 +85,9 @@ class Enrollments:
         self._check_name(wish)
         token = self._server.entropy(TOKEN_OCTETS)
         expires_at = self._now() + wish.validity // timedelta(milliseconds=1)
+        self._identities.present()  # the first process that asks makes them
+        view = self._directory.refresh()
+        found = view.named_to(Peer()) if wish.old else view.newest_keys()
         row = CodeRow(
             codes.hash_of(token),
             wish.agent,
@@ -69,6 +96,7 @@ class Enrollments:
             wish.confirm,
             expires_at,
             created_by=by,
+            named=codes.named({key.node.number: key.generation for key in found}),
         )
         with self._server.database.transaction() as connection:
             codes.add(connection, row)
@@ -81,17 +109,17 @@ class Enrollments:
                 offline=wish.offline,
                 confirm=wish.confirm,
             )
-        found = self._directory.refresh().nodes
+        self._directory.refresh()
         code = EnrollmentCode(
             wish.agent,
             token,
-            tuple(node.address for node in found),
-            tuple(node.pin for node in found),
-            tuple(node.frame_key for node in found),
+            tuple(key.node.address for key in found),
+            tuple(key.node.pin for key in found),
+            tuple(frame_pin(key.node.frame_key) for key in found),
         )
         return code, expires_at
 
-    def enroll(self, message: Enroll, *, by_hand: bool = False) -> str:
+    def enroll(self, message: Enroll, way: Way = BY_LINE) -> str:
         """Register who comes with a code, or give an agent its new keys; return its name.
 
         Raises:
@@ -99,17 +127,20 @@ class Enrollments:
             RequestRejected: what the agent brings does not fit.
             Conflict: it is registered already.
         """
-        identity = self._checked(message)
+        identity = self._checked(message, way)
         with self._server.database.transaction() as connection:
-            code = self._spend(connection, message, by_hand=by_hand)
+            code = self._spend(connection, message, by_hand=way.by_hand)
+            named = codes.generations(code)
+            words = self._words(identity, way.node or self._first_named(named))
             if code.purpose is Purpose.ROTATE:
-                self._replace(connection, message.agent, identity)
+                self._replace(connection, message.agent, identity, words)
             else:
-                self._insert(connection, code, identity)
+                self._insert(connection, code, identity, words)
+            node_keys.set_known(connection, message.agent, named)
         self._directory.refresh()
         return message.agent
 
-    def rotate(self, agent: str, message: Enroll) -> None:
+    def rotate(self, agent: str, message: Enroll, version: int) -> None:
         """Take the next keys of an agent that brought them over its own line.
 
         Raises:
@@ -119,9 +150,10 @@ class Enrollments:
         """
         if message.agent != agent:
             raise NotAllowed(f"{agent!r} brings keys of {message.agent!r}")
-        identity = self._checked(message)
+        identity = self._checked(message, Way(version))
+        words = self._words(identity, self._identities.newest().node)
         with self._server.database.transaction() as connection:
-            self._replace(connection, agent, identity)
+            self._replace(connection, agent, identity, words)
         self._directory.refresh()
 
     def _check_name(self, wish: CodeWish) -> None:
@@ -142,17 +174,21 @@ class Enrollments:
                 " its journal is kept under this name, so choose another one"
             )
 
-    def _checked(self, message: Enroll) -> Identity:
+    def _checked(self, message: Enroll, way: Way) -> Identity:
         """Return what an agent will be known by, after a look at each part of it."""
-        if PROTOCOL not in message.versions:
+        if way.version not in message.versions:
             spoken = ", ".join(map(str, message.versions))
-            raise RequestRejected(f"this server speaks version {PROTOCOL}, the agent {spoken}")
+            raise RequestRejected(f"this server speaks version {way.version}, the agent {spoken}")
         try:
             pin = pin_of(message.certificate)
             frame_verifier(message.frame_key)
+            check_version(way.version, message.frame_key)
         except WireError as error:
             raise MalformedRequest(str(error)) from error
         certificate = x509.load_der_x509_certificate(message.certificate)
+        kind = key_type(public_key_of(certificate))
+        if kind in ML_DSA_TLS and kind not in tls_library_here().kinds and not way.by_hand:
+            raise RequestRejected(f"the agent's TLS key is one of {kind}: {explain_missing(kind)}")
         try:
             certificate.verify_directly_issued_by(certificate)
         except Exception as error:  # the library has many reasons
@@ -180,20 +216,22 @@ class Enrollments:
             )
         return code
 
-    def _insert(self, connection: Connection, code: CodeRow, identity: Identity) -> None:
+    def _insert(
+        self, connection: Connection, code: CodeRow, identity: Identity, words: str
+    ) -> None:
         state = AgentState.OFFLINE if code.offline else AgentState.ENROLLED
         new = NewAgent(
             code.agent,
             AgentState.WAITING if code.confirm else state,
             code.offline,
             identity,
-            self._words(identity, by_hand=code.offline),
+            words,
         )
         if not agents.insert(connection, new, self._now()):
             raise Conflict(f"agent {code.agent!r}, or one with these keys, is registered already")
         self._audit(connection, "agent.enrolled", code.agent, identity)
 
-    def _replace(self, connection: Connection, name: str, identity: Identity) -> None:
+    def _replace(self, connection: Connection, name: str, identity: Identity, words: str) -> None:
         row = agents.find(connection, name)
         if row is None or row.state not in _FAMILIAR:
             raise Conflict(f"agent {name!r} gets no new keys now")
@@ -206,17 +244,22 @@ class Enrollments:
         }
         if not known.isdisjoint({identity.pin, identity.frame_key}):
             raise Conflict("another agent has one of these keys")
-        words = self._words(identity, by_hand=row.by_hand)
         if row.by_hand:
             agents.replace_identity(connection, name, identity, words)
         else:
             agents.announce_following(connection, name, identity, words)
         self._audit(connection, "agent.rotating", name, identity)
 
-    def _words(self, identity: Identity, *, by_hand: bool) -> str:
+    def _first_named(self, named: Mapping[int, int]) -> Node:
+        """Return the first node of a code, by the keys that it names."""
+        keys = self._directory.view().node_keys
+        found = (key.node for key in keys if named.get(key.node.number, FIRST) == key.generation)
+        return next(found, keys[0].node)
+
+    def _words(self, identity: Identity, node: Node) -> str:
         """Return what both sides show: of a file it is about the first node of the code."""
-        node = self._directory.view().nodes[0] if by_hand else self._identity.node
-        return comparison_words(node.pin, identity.pin, node.frame_key, identity.frame_key)
+        frame_keys = (frame_pin(node.frame_key), frame_pin(identity.frame_key))
+        return comparison_words(node.pin, identity.pin, *frame_keys)
 
     def _audit(self, connection: Connection, event: str, agent: str, identity: Identity) -> None:
         self._server.audit.record(

@@ -97,5 +97,5 @@ class Keeper:
                 line.dismiss(row.state, f"this agent is {row.state}{why}")
                 continue
             line.held = row.state is AgentState.DRAINING
-            if before is not None and before.nodes != view.nodes:
-                line.say(self._reception.welcome(row))
+            if before is not None and before.node_keys != view.node_keys:
+                line.say(self._reception.welcome(row, line.peer))

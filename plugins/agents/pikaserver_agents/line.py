@@ -36,6 +36,7 @@ from hsm_agent.wire.messages import (
 )
 from hsm_agent.wire.session import Session
 from pikaserver_agents.outbox import Outbox
+from pikaserver_agents.peers import Peer
 from pikaserver_agents.printing import printable
 from pikaserver_agents.structures import sha256
 from pikaserver_agents.tls_stream import LineBroken, TlsStream
@@ -83,13 +84,14 @@ def request_hash(request: Request) -> bytes:
 class Line:
     """Reads in the thread that calls `run`, writes in one of its own.
 
-    ``draining`` was said by the agent, ``held`` by an operator here; ``in_flight`` and ``ready``
-    are kept by `pikaserver_agents.lines.Lines`.
+    ``peer`` says how the agent speaks; ``draining`` was said by it, ``held`` by an operator here;
+    ``in_flight`` and ``ready`` are kept by `pikaserver_agents.lines.Lines`.
     """
 
     def __init__(self, agent: str, stream: TlsStream, session: Session, hello: Hello) -> None:
         self.agent = agent
         self.hello = hello
+        self.peer = Peer()
         self.window = max(1, hello.window)
         self.keys: Mapping[bytes, Key] = keys_of(hello)
         self.ready = False

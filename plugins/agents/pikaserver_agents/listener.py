@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from ssl import SSLContext
 from threading import Lock
 
 from pikaserver_agents.directory import Directory
@@ -11,29 +10,31 @@ from pikaserver_agents.door import Door
 from pikaserver_agents.keeper import Keeper
 from pikaserver_agents.lines import Lines
 from pikaserver_agents.links import Links
-from pikaserver_agents.node_identity import NodeIdentity
+from pikaserver_agents.node_identities import NodeIdentities
 from pikaserver_agents.pulse import Pulse
 from pikaserver_agents.reception import Reception
 from pikaserver_agents.relay_desk import RelayDesk
 from pikaserver_agents.scribe import Scribe
-from pikaserver_agents.tls_stream import TlsStream, server_context
+from pikaserver_agents.tls_stream import Served, TlsStream
 
 
 class Contexts:
-    """The TLS context for the agents that may connect now."""
+    """The TLS contexts for the agents that may connect now."""
 
-    def __init__(self, identity: NodeIdentity, directory: Directory) -> None:
-        self._identity = identity
+    def __init__(self, identities: NodeIdentities, directory: Directory) -> None:
+        self._identities = identities
         self._directory = directory
         self._lock = Lock()
-        self._made: tuple[tuple[bytes, ...], SSLContext] | None = None
+        self._made: tuple[tuple[object, ...], Served] | None = None
 
-    def present(self) -> SSLContext:
-        """Return it, made anew when agents came or went."""
+    def present(self) -> Served:
+        """Return them, made anew when agents, or our own keys, came or went."""
         certificates = self._directory.view().certificates()
+        identities = self._identities.present()
+        what = (certificates, *(one.node.pin for one in identities))
         with self._lock:
-            if self._made is None or self._made[0] != certificates:
-                self._made = certificates, server_context(self._identity, certificates)
+            if self._made is None or self._made[0] != what:
+                self._made = what, Served(identities, certificates)
             return self._made[1]
 
 

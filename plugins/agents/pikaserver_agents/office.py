@@ -3,10 +3,10 @@
 import logging
 import socket
 from functools import cached_property, partial
-from threading import Lock
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
+from hsm_agent.wire.channel_kinds import ChannelKinds
 from pikaserver.api.server import Server
 from pikaserver_agents.asker import Asker
 from pikaserver_agents.authority_uses import AuthorityUses
@@ -30,7 +30,9 @@ from pikaserver_agents.lines import Lines
 from pikaserver_agents.links import Links
 from pikaserver_agents.listener import AgentListener, Contexts, Works, serve_with
 from pikaserver_agents.moments import milliseconds
-from pikaserver_agents.node_identity import NodeIdentity, load_identity
+from pikaserver_agents.node_identities import NodeIdentities
+from pikaserver_agents.node_identity import NodeIdentity, NodeMaker
+from pikaserver_agents.node_seal import NodeSeal
 from pikaserver_agents.offline_post import OfflinePost
 from pikaserver_agents.pulse import Pulse
 from pikaserver_agents.reception import Reception, Staff
@@ -64,8 +66,9 @@ class Office:
         self.whereabouts = Whereabouts(server, self.directory, self.lines)
         self.ledger = Ledger(server, self.directory, self.scribe, self.figures)
         self.inventories = Inventories(server, self.directory)
+        self.seal = NodeSeal(server.secrets)
         posts = Posts(
-            RelayPost(server, lambda: self.identity, self.whereabouts, self.complaints),
+            RelayPost(server, self.identities, self.directory, self.whereabouts, self.complaints),
             OfflinePost(server),
         )
         self.dispatcher = Dispatcher(
@@ -82,25 +85,36 @@ class Office:
             ledger=self.ledger,
             whereabouts=self.whereabouts,
             now=self.now,
+            seal=self.seal,
         )
         self.deeds = Deeds(server, self.directory, self.uses)
         self.comparison = Comparison(server, self.directory, self.uses, self.asker)
         self.listener = AgentListener(self._works)
-        self._identity: NodeIdentity | None = None
-        self._identifying = Lock()
+
+    @cached_property
+    def maker(self) -> NodeMaker:
+        """Makes this node's keys."""
+        kinds = ChannelKinds(self.settings.tls_key, self.settings.frame_key)
+        return NodeMaker(self.server, self.seal, kinds)
+
+    @cached_property
+    def identities(self) -> NodeIdentities:
+        """This node's keys."""
+        number = self.server.node
+        return NodeIdentities(number, self.maker, self.directory, self._usual_address)
+
+    def _usual_address(self) -> str:
+        return self._address(self._bind()[1])
 
     @property
     def identity(self) -> NodeIdentity:
-        """Who this node is to agents; made when it is asked for the first time."""
-        with self._identifying:
-            if self._identity is None:
-                self._identity = load_identity(self.server, self._address(self._bind()[1]))
-            return self._identity
+        """Who this node is to agents, by its newest keys."""
+        return self.identities.newest()
 
     @cached_property
     def enrollments(self) -> Enrollments:
         """Codes, and those who come with one."""
-        return Enrollments(self.server, self.directory, self.identity)
+        return Enrollments(self.server, self.directory, self.identities)
 
     @cached_property
     def bundles(self) -> BundleDesk:
@@ -108,7 +122,7 @@ class Office:
         return BundleDesk(
             self.server,
             self.directory,
-            self.identity,
+            self.identities,
             self.journals,
             self.inventories,
             self.ledger,
@@ -116,9 +130,9 @@ class Office:
 
     def _works(self) -> Works:
         links = Links(self.server, self.lines, self.whereabouts)
+        self.identities.present()  # a host that cannot use them does not start
         staff = Staff(
             directory=self.directory,
-            identity=self.identity,
             lines=self.lines,
             links=links,
             complaints=self.complaints,
@@ -127,7 +141,7 @@ class Office:
             steward=lambda line: self._steward(line, links),
         )
         reception = Reception(self.server, staff)
-        serve = serve_with(reception, Contexts(self.identity, self.directory))
+        serve = serve_with(reception, Contexts(self.identities, self.directory))
         door = Door(*self._bind(), serve, self.complaints)
         return Works(
             door=door,
@@ -168,8 +182,8 @@ class Office:
 
     def _learn_address(self, port: int) -> None:
         address = self._address(port)
-        view = self.directory.refresh()
-        if all(node.address != address for node in view.nodes if node.number == self.server.node):
+        keys = self.directory.refresh().keys_of(self.server.node)
+        if any(key.node.address != address for key in keys):
             with self.server.database.transaction() as connection:
                 nodes.set_address(connection, self.server.node, address)
             self.directory.refresh()

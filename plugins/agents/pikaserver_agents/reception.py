@@ -7,9 +7,8 @@ from functools import partial
 from time import monotonic
 
 from hsm_agent.wire.errors import WireError
-from hsm_agent.wire.frames import NONCE_OCTETS, Frame, receive_octets, with_length
+from hsm_agent.wire.frames import Frame, receive_octets, with_length
 from hsm_agent.wire.messages import (
-    PROTOCOL,
     Enroll,
     Enrolled,
     Goodbye,
@@ -17,26 +16,28 @@ from hsm_agent.wire.messages import (
     Inventory,
     Mark,
     Message,
+    Node,
     Welcome,
 )
-from hsm_agent.wire.session import Session, Verifier, session_id
+from hsm_agent.wire.session import Session
 from pikaserver.api.errors import PikaserverError, StorageUnavailable
 from pikaserver.api.server import Server
 from pikaserver_agents import inventory
 from pikaserver_agents.complaints import Complaints
 from pikaserver_agents.directory import Directory
-from pikaserver_agents.enrollment import Enrollments
-from pikaserver_agents.frame_keys import frame_verifier, newcomer_verifier
+from pikaserver_agents.enrollment import Enrollments, Way
+from pikaserver_agents.frame_keys import check_version, frame_verifier, newcomer_verifier
 from pikaserver_agents.line import Line, LineEvents, WrongAnswer
 from pikaserver_agents.lines import Lines
 from pikaserver_agents.links import Links
-from pikaserver_agents.moments import milliseconds
-from pikaserver_agents.node_identity import NodeIdentity, pin_of
+from pikaserver_agents.node_identity import pin_of
+from pikaserver_agents.opening import Opened, Opener
+from pikaserver_agents.peers import Peer
 from pikaserver_agents.printing import printable
 from pikaserver_agents.scribe import Scribe
 from pikaserver_agents.settings import AgentSettings
 from pikaserver_agents.steward import Steward
-from pikaserver_agents.storage import agents
+from pikaserver_agents.storage import agents, node_keys
 from pikaserver_agents.storage.agents import AgentRow, AgentState
 from pikaserver_agents.tls_stream import LineBroken, TlsStream, TooSlow
 
@@ -61,7 +62,6 @@ class Staff:
     """Whom the reception works with; ``steward`` makes one for a line."""
 
     directory: Directory
-    identity: NodeIdentity
     lines: Lines
     links: Links
     complaints: Complaints
@@ -77,7 +77,7 @@ class Reception:
         self._server = server
         self._staff = staff
         self._settings = server.settings(AgentSettings)
-        self._now = milliseconds(server.clock)
+        self._opener = Opener(server)
 
     def serve(self, stream: TlsStream, address: str, known: Callable[[], None]) -> None:
         """Serve a connection; whatever goes wrong is noted, and ends it.
@@ -90,9 +90,9 @@ class Reception:
             certificate = self._shake_hands(stream)
             if not certificate:
                 return self._enroll(stream)
-            row, session = self._know(stream, certificate)
+            row, opened = self._know(stream, certificate)
             agent = row.name
-            line = self._greet(row, stream, session, certificate)
+            line = self._greet(row, stream, opened, certificate)
             known()
             self._hold(line)
         except _Turned as turned:
@@ -110,16 +110,19 @@ class Reception:
             stream.linger()
             stream.close()
 
-    def welcome(self, row: AgentRow) -> Welcome:
+    def welcome(self, row: AgentRow, peer: Peer) -> Welcome:
         """Return what an agent is told of the server as it is now."""
         return Welcome(
-            version=PROTOCOL,
+            version=peer.version,
             node=self._server.node,
-            nodes=self._staff.directory.view().nodes,
+            nodes=self._nodes(peer),
             heartbeat=self._settings.heartbeat,
             dead=self._settings.dead,
             journal=self._mark(row),
         )
+
+    def _nodes(self, peer: Peer) -> tuple[Node, ...]:
+        return tuple(key.node for key in self._staff.directory.view().named_to(peer))
 
     def _mark(self, row: AgentRow) -> Mark:
         """Return the newest mark; marks move too often to be seen in the view."""
@@ -142,7 +145,7 @@ class Reception:
             raise _Turned("tls", str(broken)) from broken
         return stream.peer_certificate()
 
-    def _know(self, stream: TlsStream, certificate: bytes) -> tuple[AgentRow, Session]:
+    def _know(self, stream: TlsStream, certificate: bytes) -> tuple[AgentRow, Opened]:
         """Return whose key this is, and a session with that agent."""
         pin = pin_of(certificate)
         directory = self._staff.directory
@@ -152,32 +155,26 @@ class Reception:
         identity = row.identity
         if row.following is not None and row.following.pin == pin:
             identity = row.following
-        return row, self._session(stream, certificate, frame_verifier(identity.frame_key))
+        verify = frame_verifier(identity.frame_key)
+        opened = self._opener.open(stream, certificate, verify)
+        check_version(opened.peer.version, identity.frame_key)
+        return row, opened
 
-    def _session(self, stream: TlsStream, certificate: bytes, verify: Verifier) -> Session:
-        nonce = self._server.entropy(NONCE_OCTETS)
-        stream.send(with_length(nonce))
-        theirs = receive_octets(stream.receive, NONCE_OCTETS)
-        if len(theirs) != NONCE_OCTETS:
-            raise WireError(f"a nonce of {len(theirs)} octets")
-        identity = self._staff.identity
-        identifier = session_id(nonce, theirs, identity.certificate, certificate)
-        return Session(identifier, identity.sign, verify, self._now)
-
-    def _greet(
-        self, row: AgentRow, stream: TlsStream, session: Session, certificate: bytes
-    ) -> Line:
+    def _greet(self, row: AgentRow, stream: TlsStream, opened: Opened, certificate: bytes) -> Line:
         """Exchange the first messages with an agent."""
+        session, peer = opened.session, opened.peer
         try:
             frame = Frame.of(receive_octets(stream.receive))
-            hello = _check_hello(_first(frame, session), row)
+            hello = _check_hello(_first(frame, session), row, peer)
         except WireError as error:
             _say(stream, session, Goodbye("protocol", str(error).encode()))
             raise
         self._promote(row, certificate)
+        self._note_known(row, opened.identity.generation)
         line = Line(row.name, stream, session, hello)
+        line.peer = peer
         line.held = row.state is AgentState.DRAINING
-        _say(stream, session, self.welcome(row))
+        _say(stream, session, self.welcome(row, peer))
         return line
 
     def _hold(self, line: Line) -> None:
@@ -211,6 +208,15 @@ class Reception:
             )
         self._staff.directory.refresh()
 
+    def _note_known(self, row: AgentRow, generation: int) -> None:
+        """Remember by which of our keys an agent knows this node, where that is news."""
+        number = self._server.node
+        if self._staff.directory.view().known.get((row.name, number)) == generation:
+            return
+        with self._server.database.transaction() as connection:
+            node_keys.set_known(connection, row.name, {number: generation})
+        self._staff.directory.refresh()
+
     def _take_mark(self, line: Line, mark: Mark) -> None:
         # Before its journal was looked at, an agent shall not overwrite what is known of it.
         if line.ready:
@@ -218,24 +224,26 @@ class Reception:
 
     def _rotate(self, line: Line, message: Enroll) -> None:
         try:
-            self._staff.enrollments.rotate(line.agent, message)
+            self._staff.enrollments.rotate(line.agent, message, line.peer.version)
         except PikaserverError as error:
             self._staff.complaints.add("enrollment", str(error), agent=line.agent)
         else:
-            line.say(Enrolled(line.agent, self._staff.directory.view().nodes))
+            line.say(Enrolled(line.agent, self._nodes(line.peer)))
 
     def _enroll(self, stream: TlsStream) -> None:
         """Hear somebody unknown: one frame, with a code in it."""
-        session = self._session(stream, b"", newcomer_verifier)
+        opened = self._opener.open(stream, b"", newcomer_verifier)
+        session = opened.session
         message = _first(Frame.of(receive_octets(stream.receive, LARGEST_ENROLLMENT)), session)
         if not isinstance(message, Enroll):
             raise _Turned("pin", "a line without a client certificate may only enrol")
         try:
-            agent = self._staff.enrollments.enroll(message)
+            way = Way(opened.peer.version, opened.identity.node)
+            agent = self._staff.enrollments.enroll(message, way)
         except PikaserverError as error:
             _say(stream, session, Goodbye("enrollment", str(error).encode()))
             raise _Turned("enrollment", str(error)) from error
-        _say(stream, session, Enrolled(agent, self._staff.directory.view().nodes))
+        _say(stream, session, Enrolled(agent, self._nodes(opened.peer)))
 
     def _complain(self, reason: str, why: Exception, address: str, agent: str) -> None:
         text = printable(str(why))
@@ -249,7 +257,7 @@ def _first(frame: Frame, session: Session) -> Message:
     return messages[0]
 
 
-def _check_hello(hello: Message, row: AgentRow) -> Hello:
+def _check_hello(hello: Message, row: AgentRow, peer: Peer) -> Hello:
     """Return the first message of an agent, as it should be.
 
     Raises:
@@ -257,8 +265,8 @@ def _check_hello(hello: Message, row: AgentRow) -> Hello:
     """
     if not isinstance(hello, Hello):
         raise WireError("a first message that is no hello")
-    if PROTOCOL not in hello.versions:
-        raise WireError(f"this server speaks version {PROTOCOL} of the protocol")
+    if peer.version not in hello.versions:
+        raise WireError(f"this line speaks version {peer.version} of the protocol")
     if hello.agent != row.name:
         raise WireError(f"the key of agent {row.name!r}, and another name")
     inventory.check(hello)

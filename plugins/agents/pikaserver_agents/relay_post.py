@@ -5,7 +5,7 @@ answer is the agent's own frame.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from time import monotonic
 
 from hsm_agent.wire.errors import WireError
@@ -14,9 +14,11 @@ from hsm_agent.wire.session import read, relay_session_id, seal
 from pikaserver.api.errors import KeyUnavailable
 from pikaserver.api.server import Server
 from pikaserver_agents.complaints import Complaints
+from pikaserver_agents.directory import Directory
 from pikaserver_agents.frame_keys import frame_verifier
 from pikaserver_agents.line import Answer, Lost, Outcome, Request, request_hash
 from pikaserver_agents.moments import milliseconds
+from pikaserver_agents.node_identities import NodeIdentities
 from pikaserver_agents.node_identity import NodeIdentity
 from pikaserver_agents.printing import printable
 from pikaserver_agents.storage import jobs, nodes
@@ -41,12 +43,14 @@ class RelayPost:
     def __init__(
         self,
         server: Server,
-        identity: Callable[[], NodeIdentity],
+        identities: NodeIdentities,
+        directory: Directory,
         whereabouts: Whereabouts,
         complaints: Complaints,
     ) -> None:
         self._server = server
-        self._identity = identity
+        self._identities = identities
+        self._directory = directory
         self._whereabouts = whereabouts
         self._complaints = complaints
         self._now = milliseconds(server.clock)
@@ -57,19 +61,34 @@ class RelayPost:
         Raises:
             KeyUnavailable: no process has one, or no answer came in time.
         """
+        known, *others = self._candidates(agent)
         try:
-            return self._ask(agent, request, until)
+            return self._ask(agent, request, until, known)
         except _NotRead:
             # Our numbers may lie behind: this database may have been restored from a backup.
             with self._server.database.transaction() as connection:
                 nodes.leap(connection, self._server.node, agent.name)
-        try:
-            return self._ask(agent, request, until)
-        except _NotRead as error:
-            raise KeyUnavailable(f"agent {agent.name} refuses our frames: {error}") from error
+        why: Exception | None = None
+        for identity in (known, *others):
+            try:
+                return self._ask(agent, request, until, identity)
+            except _NotRead as error:
+                why = why or error
+        raise KeyUnavailable(f"agent {agent.name} refuses our frames: {why}") from why
 
-    def _ask(self, agent: AgentRow, request: Request, until: float) -> Outcome:
-        sent = self._post(agent, request, until)
+    def _candidates(self, agent: AgentRow) -> Sequence[NodeIdentity]:
+        """Return our keys: first the one that the agent knows, as far as we do, then the newest.
+
+        It may have been told of others by another node; it believes the one that it knows.
+        """
+        newest = [*reversed(self._identities.present())]
+        known = self._directory.view().known.get((agent.name, self._server.node))
+        return sorted(newest, key=lambda one: one.generation != known)
+
+    def _ask(
+        self, agent: AgentRow, request: Request, until: float, identity: NodeIdentity
+    ) -> Outcome:
+        sent = self._post(agent, request, until, identity)
         began = monotonic()
         while True:
             with self._server.database.reading() as connection:
@@ -77,7 +96,7 @@ class RelayPost:
             if job is None:
                 return Lost("the request was removed from the database")
             if job.state in {JobState.ANSWERED, JobState.LOST}:
-                return self._end(agent, request, job)
+                return self._end(agent, request, job, identity)
             waited = monotonic() - began
             if job.state is JobState.NEW and self._is_vain(job, waited) and self._withdraw(job):
                 raise KeyUnavailable(
@@ -93,8 +112,10 @@ class RelayPost:
         """Tell whether nobody will take a request up: no process has a line, or none that runs."""
         return waited > UNCLAIMED_SECONDS or job.agent not in self._whereabouts.linked()
 
-    def _post(self, agent: AgentRow, request: Request, until: float) -> JobRow:
-        identity, now = self._identity(), self._now()
+    def _post(
+        self, agent: AgentRow, request: Request, until: float, identity: NodeIdentity
+    ) -> JobRow:
+        now = self._now()
         session = relay_session_id(identity.node.frame_key, agent.identity.frame_key)
         with self._server.database.transaction() as connection:
             sequence = nodes.next_sequence(connection, self._server.node, agent.name)
@@ -112,22 +133,26 @@ class RelayPost:
             jobs.add(connection, job)
         return job
 
-    def _end(self, agent: AgentRow, request: Request, job: JobRow) -> Outcome:
+    def _end(
+        self, agent: AgentRow, request: Request, job: JobRow, identity: NodeIdentity
+    ) -> Outcome:
         self._remove(job)
         if job.state is JobState.LOST and job.answer:
             raise _NotRead(printable(job.answer))
         if job.state is JobState.LOST:
             return Lost("the line of the node that relayed it broke")
         try:
-            return self._read(agent, request, job.answer)
+            return self._read(agent, request, job.answer, identity)
         except WireError as error:
             self._complaints.add("answer", str(error), agent=agent.name)
             return Lost(f"the relayed answer was of no use: {error}")
 
-    def _read(self, agent: AgentRow, request: Request, octets: bytes) -> Answer:
+    def _read(
+        self, agent: AgentRow, request: Request, octets: bytes, identity: NodeIdentity
+    ) -> Answer:
         frame = Frame.of(octets)
         frame_verifier(agent.identity.frame_key)(SIGNATURE_LABEL + frame.payload, frame.signature)
-        session = relay_session_id(self._identity().node.frame_key, agent.identity.frame_key)
+        session = relay_session_id(identity.node.frame_key, agent.identity.frame_key)
         _, delivery = read(frame, session, self._now())
         return matching(request, delivery.messages[0])
 

@@ -28,6 +28,10 @@ class AgentSettings(BaseModel):
     """Seconds that a signature may take."""
     code_validity: int = Field(default=15, ge=1, le=10_080)
     """Minutes for which an enrolment code is good."""
+    tls_key: Literal["ec-p256", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"] = "ec-p256"
+    """The kind of this node's TLS key towards agents."""
+    frame_key: Literal["ed25519", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"] = "ed25519"
+    """The kind of the key that signs this node's frames."""
     several: Literal["standby", "shared"] = "standby"
     """Whether further agents with the same key wait for the first to fail, or share the work."""
 

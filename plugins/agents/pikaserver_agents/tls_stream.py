@@ -12,9 +12,12 @@ from functools import partial
 from select import POLLIN, POLLOUT, poll
 from time import monotonic
 
+from hsm_agent.wire.channel_kinds import CLASSICAL_TLS
+from hsm_agent.wire.frame_kinds import ED25519
+from hsm_agent.wire.openings import ALPN, server_name
+from hsm_agent.wire.tls_abilities import anchors
 from pikaserver_agents.node_identity import NodeIdentity
 
-ALPN = "pki-hsm/1"
 SEND_SECONDS = 20.0
 """How long an agent may take no octets before its line is given up."""
 LINGER_SECONDS = 1.0
@@ -39,14 +42,46 @@ def server_context(identity: NodeIdentity, certificates: Sequence[bytes]) -> ssl
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0
-    context.set_alpn_protocols([ALPN])
+    context.set_alpn_protocols([*ALPN.values()])
     identity.load_into(context)
     context.verify_mode = ssl.CERT_OPTIONAL
     # Without it OpenSSL looks anchors up by subject, and takes the first of several with one name.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if certificates:
-        context.load_verify_locations(cadata=b"".join(certificates))
+        context.load_verify_locations(cadata=anchors(certificates))
     return context
+
+
+class Served:
+    """The TLS contexts of a node, one for each of its keys; an agent asks for the one it knows."""
+
+    def __init__(self, identities: Sequence[NodeIdentity], certificates: Sequence[bytes]) -> None:
+        self._identities = {server_context(one, certificates): one for one in identities}
+        self._by_name = {
+            server_name(one.node.pin): context for context, one in self._identities.items()
+        }
+        self.context = next(
+            (context for context, one in self._identities.items() if _is_classical(one)),
+            next(reversed(self._identities)),
+        )
+        """For whoever asks for none: agents of version 1 know the oldest classical key."""
+        self.context.sni_callback = self._choose
+
+    def shown(self, context: ssl.SSLContext) -> NodeIdentity:
+        """Return whose certificate a context shows."""
+        return self._identities[context]
+
+    def _choose(self, tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
+        if name is None:
+            return None
+        if name not in self._by_name:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        tls.context = self._by_name[name]
+        return None
+
+
+def _is_classical(identity: NodeIdentity) -> bool:
+    return identity.kinds.tls == CLASSICAL_TLS and identity.kinds.frames == ED25519
 
 
 class TlsStream:
@@ -56,12 +91,13 @@ class TlsStream:
     the connection (both monotonic seconds).
     """
 
-    def __init__(self, line: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, line: socket.socket, served: Served) -> None:
         line.settimeout(0)
         self._line = line
+        self._served = served
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._tls = served.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self.heard = 0.0
@@ -75,8 +111,17 @@ class TlsStream:
         """
         self._until_done(self._tls.do_handshake)
         self._flush()
-        if self._tls.selected_alpn_protocol() != ALPN:
-            raise LineBroken(f"not {ALPN}")
+        if self._tls.selected_alpn_protocol() not in ALPN.values():
+            raise LineBroken(f"not {' or '.join(ALPN.values())}")
+
+    def version(self) -> int:
+        """Return the version of our protocol that both sides agreed on."""
+        chosen = self._tls.selected_alpn_protocol()
+        return next(version for version, name in ALPN.items() if name == chosen)
+
+    def shown(self) -> NodeIdentity:
+        """Return by which of our keys the agent knows this node."""
+        return self._served.shown(self._tls.context)
 
     def peer_certificate(self) -> bytes:
         """Return the agent's certificate in DER; nothing if it showed none."""

@@ -45,12 +45,23 @@ _validity = click.option(
 )
 
 
+_old = click.option(
+    "--classical",
+    "old",
+    is_flag=True,
+    help="For an agent that cannot verify ML-DSA: name the nodes' oldest classical keys.",
+)
+
+
 @click.command()
 @click.argument("name")
 @click.option("--offline", is_flag=True, help="For an agent without a line: files are carried.")
 @click.option("--confirm", is_flag=True, help="It may sign only after 'agent approve'.")
+@_old
 @_validity
-def enroll(name: str, *, offline: bool, confirm: bool, validity: timedelta | None) -> None:
+def enroll(
+    name: str, *, offline: bool, confirm: bool, old: bool, validity: timedelta | None
+) -> None:
     """Make a code with which a new agent registers, once.
 
     Type it there: 'hsm-agent enroll CODE'.  It holds this server's addresses and keys, and a
@@ -60,14 +71,16 @@ def enroll(name: str, *, offline: bool, confirm: bool, validity: timedelta | Non
     with desk.server() as server:
         if validity is None and offline:
             validity = OFFLINE_VALIDITY
-        wish = CodeWish(name, Purpose.ENROLL, _lasting(server, validity), offline, confirm)
+        lasting = _lasting(server, validity)
+        wish = CodeWish(name, Purpose.ENROLL, lasting, offline, confirm, old)
         _write(desk, server, wish)
 
 
 @click.command()
 @click.argument("name")
+@_old
 @_validity
-def rotate(name: str, validity: timedelta | None) -> None:
+def rotate(name: str, *, old: bool, validity: timedelta | None) -> None:
     """Make a code with which an agent registers new keys.
 
     It is for one that lost the keys of its line; an agent that still has them needs no code:
@@ -76,7 +89,8 @@ def rotate(name: str, validity: timedelta | None) -> None:
     desk = console()
     with desk.server() as server:
         row = office_of(server).directory.refresh().agent(name)
-        wish = CodeWish(name, Purpose.ROTATE, _lasting(server, validity), row.by_hand)
+        lasting = _lasting(server, validity)
+        wish = CodeWish(name, Purpose.ROTATE, lasting, row.by_hand, old=old)
         _write(desk, server, wish)
 
 

@@ -5,6 +5,7 @@ import click
 from pikaserver_agents.commands.bundles import bundle, register
 from pikaserver_agents.commands.enrolling import approve, enroll, rotate
 from pikaserver_agents.commands.looking import compare, keys, list_agents, show, test
+from pikaserver_agents.commands.node import node
 from pikaserver_agents.commands.standing import allow, deny, drain, retire
 from pikaserver_agents.commands.waiting import approvals, approve_signature
 
@@ -35,5 +36,6 @@ for command in (
     approve_signature,
     compare,
     bundle,
+    node,
 ):
     agent.add_command(command)

@@ -1,13 +1,16 @@
 """Agents and keys as records: a few columns for a table, all for programs."""
 
+from hsm_agent.wire.frame_kinds import ED25519, frame_kind, frame_pin
 from pikaserver.api.commands import Record
 from pikaserver_agents.authority_uses import Uses
+from pikaserver_agents.channel_keys import channel_kinds
 from pikaserver_agents.directory import View
 from pikaserver_agents.moments import moment
 from pikaserver_agents.office import Office
 from pikaserver_agents.storage.agents import AgentRow
 from pikaserver_agents.storage.approvals import ApprovalRow
 from pikaserver_agents.storage.keys import KeyRow, StoreRow
+from pikaserver_agents.storage.node_keys import FIRST
 
 EVERYBODY = "everybody"
 
@@ -19,6 +22,7 @@ def agent_row(office: Office, view: View, row: AgentRow) -> Record:
         "state": row.state,
         "connected": office.whereabouts.is_up(row.name),
         "keys": len(view.of_agent(row.name)),
+        "channel": _channel(row),
         "last_seen": moment(row.last_seen),
         "software": row.software,
     }
@@ -35,7 +39,13 @@ def agent_details(office: Office, view: View, row: AgentRow) -> dict[str, object
         "nodes": [link.node for link in links],
         "comparison_words": row.words,
         "pin": f"sha256:{row.identity.pin.hex()}",
-        "frame_key": row.identity.frame_key.hex(),
+        "frame_key": _pin_text(row.identity.frame_key),
+        "channel": _channel(row),
+        "knows_nodes_by": [
+            f"node {key.node.number}: {key.kinds.tls} {key.kinds.frames}, {key.generation}"
+            for key in view.node_keys
+            if view.known.get((row.name, key.node.number), FIRST) == key.generation
+        ],
         "rotating": row.following is not None,
         "policy": f"sha256:{row.policy.hex()}" if row.policy else None,
         "software": row.software,
@@ -52,6 +62,19 @@ def agent_details(office: Office, view: View, row: AgentRow) -> dict[str, object
             if (told := one.told.details.get("attestation"))
         ],
     }
+
+
+def _channel(row: AgentRow) -> str:
+    """Return of which kinds an agent's keys are, for TLS and for frames."""
+    return " ".join(channel_kinds(row.identity.certificate, row.identity.frame_key))
+
+
+def _pin_text(frame_key: bytes) -> str:
+    """Return an Ed25519 key in hexadecimal, of any other its kind and its hash."""
+    kind = frame_kind(frame_key).name
+    if kind == ED25519:
+        return frame_key.hex()
+    return f"{kind}:{frame_pin(frame_key).removeprefix(f'{kind}:'.encode()).hex()}"
 
 
 def store_text(row: StoreRow) -> str:

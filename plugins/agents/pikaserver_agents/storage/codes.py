@@ -1,6 +1,7 @@
 """Enrolment codes: of the token only a hash is kept, and it is good once."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,7 +22,8 @@ class Purpose(StrEnum):
 class CodeRow:
     """A code: for which agent it is, and what happens with it.
 
-    ``confirm`` says that somebody has to approve the agent afterwards.
+    ``confirm`` says that somebody has to approve the agent afterwards; ``named`` by which
+    generations of keys the code names nodes, see `generations`.
     """
 
     token_hash: bytes
@@ -32,6 +34,18 @@ class CodeRow:
     expires_at: int
     used_at: int | None = None
     created_by: str = ""
+    named: str = ""
+
+
+def named(generations: Mapping[int, int]) -> str:
+    """Return generations by the numbers of nodes as a code keeps them: ``1:0 2:3``."""
+    return " ".join(f"{number}:{generation}" for number, generation in generations.items())
+
+
+def generations(row: CodeRow) -> Mapping[int, int]:
+    """Return what `named` wrote; codes of older servers have nothing."""
+    pairs = (pair.partition(":") for pair in row.named.split())
+    return {int(number): int(generation) for number, _, generation in pairs}
 
 
 def hash_of(token: bytes) -> bytes:
@@ -55,6 +69,7 @@ def add(connection: Connection, row: CodeRow) -> None:
             expires_at=row.expires_at,
             used_at=row.used_at,
             created_by=row.created_by,
+            named=row.named,
         )
     )
 
@@ -71,13 +86,21 @@ def find(connection: Connection, token_hash: bytes) -> CodeRow | None:
             code.c.expires_at,
             code.c.used_at,
             code.c.created_by,
+            code.c.named,
         ).where(code.c.token_hash == token_hash)
     ).one_or_none()
     if row is None:
         return None
-    token, agent, purpose, offline, confirm, expires_at, used_at, created_by = row
     return CodeRow(
-        token, agent, Purpose(purpose), offline, confirm, expires_at, used_at, created_by
+        token_hash=row.token_hash,
+        agent=row.agent,
+        purpose=Purpose(row.purpose),
+        offline=row.offline,
+        confirm=row.confirm,
+        expires_at=row.expires_at,
+        used_at=row.used_at,
+        created_by=row.created_by,
+        named=row.named,
     )
 
 

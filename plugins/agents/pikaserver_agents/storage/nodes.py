@@ -1,25 +1,15 @@
-"""The nodes of the server: by what agents know them, and which agents have a line to which."""
+"""The nodes of the server: where they are, and which agents have a line to which."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select, update
 
-from hsm_agent.wire.messages import Node
 from pikaserver_agents.storage import revisions
 from pikaserver_agents.storage.tables import counter, link, node
 
 LEAP = 1 << 20
 """Far more frames than a node seals between two backups; their numbers may grow to 2^64."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeRow:
-    """A node as agents see it; ``sealed`` holds its private keys, for itself alone."""
-
-    node: Node
-    certificate: bytes
-    sealed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +22,9 @@ class LinkRow:
     last_seen: int
 
 
-_NODES = select(
-    node.c.number,
-    node.c.address,
-    node.c.pin,
-    node.c.frame_key,
-    node.c.certificate,
-    node.c.sealed,
-).order_by(node.c.number)
 _LINKS = select(link.c.agent, link.c.node, link.c.since, link.c.last_seen).order_by(
     link.c.agent, link.c.node
 )
-
-
-def list_nodes(connection: Connection) -> Sequence[NodeRow]:
-    """Return all nodes by their numbers."""
-    return [
-        NodeRow(Node(number, address, pin, frame_key), certificate, sealed)
-        for number, address, pin, frame_key, certificate, sealed in connection.execute(_NODES)
-    ]
-
-
-def add_node(connection: Connection, row: NodeRow) -> bool:
-    """Store a node's identity; ``False`` if another process of the node was faster."""
-    values = {
-        "number": row.node.number,
-        "address": row.node.address,
-        "pin": row.node.pin,
-        "frame_key": row.node.frame_key,
-        "certificate": row.certificate,
-        "sealed": row.sealed,
-    }
-    revisions.advance(connection)
-    return revisions.insert_unless_there(connection, node, values)
 
 
 def set_address(connection: Connection, number: int, address: str) -> None:

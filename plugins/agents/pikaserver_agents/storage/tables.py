@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData()
@@ -103,6 +104,7 @@ code = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
     Column("created_by", String(255), nullable=False),
+    Column("named", Text, nullable=False, server_default=""),
 )
 
 node = Table(
@@ -114,6 +116,29 @@ node = Table(
     Column("pin", LargeBinary, nullable=False),
     Column("frame_key", LargeBinary, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+    Column("retired", Boolean, nullable=False, server_default=false()),
+)
+
+node_key = Table(  # further keys of nodes; those that a node was made with stand in its own row
+    "agents_node_key",
+    metadata,
+    Column("node", Integer, primary_key=True, autoincrement=False),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("tls_kind", String(16), nullable=False),
+    Column("frame_kind", String(16), nullable=False),
+    Column("certificate", LargeBinary, nullable=False),
+    Column("pin", LargeBinary, nullable=False),
+    Column("frame_key", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
+
+known = Table(  # by which generation of a node's keys an agent knows it
+    "agents_known",
+    metadata,
+    Column("agent", String(64), ForeignKey("agents_agent.name"), primary_key=True),
+    Column("node", Integer, primary_key=True, autoincrement=False),
+    Column("generation", Integer, nullable=False),
 )
 
 link = Table(
