@@ -59,7 +59,7 @@ demo:  ## Play the whole story with real clients and print each step
 	@PATH="$(abspath $(BIN)):$$PATH" scripts/demo
 
 bench: install  ## Measure against limits and peers; see benchmarks/README.md
-	@for script in enroll est scep storage livez ocsp tsa acme crl post_quantum audit search start agent; do \
+	@for script in enroll est scep storage livez ocsp tsa acme crl post_quantum frames audit search start agent; do \
 	  PATH="$(abspath $(BIN)):$$PATH" "$(BIN)/python" benchmarks/$$script.py --seconds $(or $(SECONDS),3) || exit; \
 	done
 
