@@ -7,16 +7,10 @@ from http import HTTPStatus
 
 from sqlalchemy import Connection
 
+from pikaserver.api.json_text import JsonObject
 from pikaserver.api.server import Server
 from pikaserver_acme.external_accounts import ExternalAccounts, refused
-from pikaserver_acme.jose.json_text import (
-    JsonObject,
-    flag_of,
-    malformed,
-    read_object,
-    text_of,
-    texts_of,
-)
+from pikaserver_acme.jose.json_text import flag_of, malformed, read_object, text_of, texts_of
 from pikaserver_acme.jose.jws import read_envelope
 from pikaserver_acme.jose.keys import AccountKey, read_key, stored_key
 from pikaserver_acme.limits import RateLimiter

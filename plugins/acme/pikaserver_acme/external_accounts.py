@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pikaserver.api.errors import NotFound, RequestRejected
+from pikaserver.api.json_text import JsonObject
 from pikaserver.api.operations import Entropy
 from pikaserver.api.server import Server
 from pikaserver_acme.identifiers import check_pattern
 from pikaserver_acme.jose import base64url
-from pikaserver_acme.jose.json_text import JsonObject, malformed, read_object
+from pikaserver_acme.jose.json_text import malformed, read_object
 from pikaserver_acme.jose.jws import MACS, read_envelope
 from pikaserver_acme.jose.keys import AccountKey, mac_key, read_key
 from pikaserver_acme.moments import stored

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from pikaserver.api.errors import MalformedRequest, NotFound
+from pikaserver.api.json_text import JsonObject
 from pikaserver.api.server import Server
 from pikaserver_acme.jose import base64url
-from pikaserver_acme.jose.json_text import JsonObject, malformed
+from pikaserver_acme.jose.json_text import malformed
 from pikaserver_acme.limits import RateLimiter
 from pikaserver_acme.moments import stored
 from pikaserver_acme.policies.rules import challenge_types

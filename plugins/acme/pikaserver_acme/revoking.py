@@ -11,12 +11,13 @@ from pikaserver.api.certificates import (
     RevocationReason,
 )
 from pikaserver.api.errors import Conflict, MalformedRequest, NotFound
+from pikaserver.api.json_text import JsonObject
 from pikaserver.api.server import Server
 from pikaserver.asn1.certificate import public_key_of, read_certificate
 from pikaserver_acme.asking import DOOR
 from pikaserver_acme.identifiers import DNS, IP, Identifier
 from pikaserver_acme.jose import base64url
-from pikaserver_acme.jose.json_text import JsonObject, malformed, text_of
+from pikaserver_acme.jose.json_text import malformed, text_of
 from pikaserver_acme.jose.keys import AccountKey
 from pikaserver_acme.problems import AcmeError
 from pikaserver_acme.records import Account, Policy

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pikaserver.api.json_text import JsonObject
 from pikaserver_acme import moments
 from pikaserver_acme.identifiers import (
     DNS,
@@ -16,7 +17,7 @@ from pikaserver_acme.identifiers import (
     identifier,
     is_below,
 )
-from pikaserver_acme.jose.json_text import JsonObject, flag_of, malformed, text_of
+from pikaserver_acme.jose.json_text import flag_of, malformed, text_of
 from pikaserver_acme.policies.rules import AutoRenewal, PolicyRules
 from pikaserver_acme.problems import AcmeError, Subproblem
 

@@ -20,6 +20,7 @@ from pikaserver.api.issuance import (
 )
 from pikaserver.api.key_challenges import ChallengeAnswer
 from pikaserver.api.pairs import IssuedPair
+from pikaserver.api.self_revocation import check_may_revoke
 from pikaserver.api.server import Server
 from pikaserver.api.templates import Template
 from pikaserver.asn1 import der
@@ -34,7 +35,6 @@ from pikaserver.asn1.cmc_questions import (
 from pikaserver.asn1.crmf import read_any_request
 from pikaserver_est.asking import DOOR, wish
 from pikaserver_est.linking import check_linking
-from pikaserver_est.revoking import check_may_revoke
 
 CRL_LIMIT_OCTETS = 1 << 20
 """A larger CRL is fetched where certificates point to, and not sent in a message."""
@@ -155,7 +155,7 @@ class Deeds:
         if self.requester.certificate is None:
             raise NotAllowed("who wants to revoke has to sign with a certificate")
         target = self._find(asked.certificate)
-        check_may_revoke(self.server, self.requester.certificate, target)
+        check_may_revoke(self.server, DOOR, self.requester.certificate, target)
         revocation = Revocation(self.server.clock(), asked.reason, asked.invalidity_at)
         self.server.revoke(target, revocation, self.requester.name)
         return Done(Outcome(Status.SUCCESS, (body_part,)))

@@ -4,26 +4,14 @@ from http import HTTPStatus
 
 import falcon
 
-from pikaserver.api.certificates import CertificateRecord, Revocation, RevocationReason
-from pikaserver.api.errors import MalformedRequest, NotAllowed, NotAuthenticated, RequestRejected
-from pikaserver.api.registrars import may_ask_for_others
+from pikaserver.api.certificates import Revocation, RevocationReason
+from pikaserver.api.errors import MalformedRequest, NotAuthenticated
+from pikaserver.api.self_revocation import check_may_revoke, read_reason
 from pikaserver.api.server import Server
 from pikaserver.asn1.serials import write_serial
 from pikaserver_est import messages
 from pikaserver_est.answers import WrongContentType, answer_text
 from pikaserver_est.asking import DOOR, media_type
-
-_REASONS = {
-    reason.rfc_name: reason
-    for reason in (
-        RevocationReason.UNSPECIFIED,
-        RevocationReason.KEY_COMPROMISE,
-        RevocationReason.AFFILIATION_CHANGED,
-        RevocationReason.SUPERSEDED,
-        RevocationReason.CESSATION_OF_OPERATION,
-    )
-}
-"""What somebody may say of the own certificate; a hold is for people, who can release it."""
 
 
 class SimpleRevoke:
@@ -49,37 +37,15 @@ class SimpleRevoke:
         target = requester.certificate
         if named is not None:
             target = self._server.certificates.by_certificate(named)
-        check_may_revoke(self._server, requester.certificate, target)
+        check_may_revoke(self._server, DOOR, requester.certificate, target)
         revocation = Revocation(self._server.clock(), reason)
         revoked = self._server.revoke(target, revocation, requester.name)
         text = f"the certificate {write_serial(revoked.serial)} is revoked"
         answer_text(response, HTTPStatus.OK, text)
 
 
-def check_may_revoke(server: Server, shown: CertificateRecord, target: CertificateRecord) -> None:
-    """Return when the holder of one certificate may revoke another one, or the same.
-
-    Raises:
-        NotAllowed: the template does not let devices do so, or it is somebody else's.
-    """
-    if target.template is None:
-        raise NotAllowed("the certificate of an authority is not revoked here")
-    template = server.templates.get(target.template)
-    if DOOR not in template.doors or not template.est.self_revocation:
-        raise NotAllowed(f"template {template.name!r} lets nobody revoke by {DOOR}")
-    same = (shown.authority, shown.template, shown.subject, shown.names)
-    if same == (target.authority, target.template, target.subject, target.names):
-        return
-    if not may_ask_for_others(shown, template):
-        raise NotAllowed("that certificate is somebody else's")
-
-
 def _reason(request: falcon.Request) -> RevocationReason:
-    asked = request.get_param("reason") or RevocationReason.UNSPECIFIED.rfc_name
-    if asked not in _REASONS:
-        known = ", ".join(_REASONS)
-        raise RequestRejected(f"{asked!r} is not a reason that counts here; there are: {known}")
-    return _REASONS[asked]
+    return read_reason(request.get_param("reason") or RevocationReason.UNSPECIFIED.rfc_name)
 
 
 def _named(request: falcon.Request) -> bytes | None:

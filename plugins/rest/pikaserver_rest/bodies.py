@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 from pikaserver.api.errors import MalformedRequest
-from pikaserver_rest.json_text import read_object, shown
+from pikaserver.api.json_text import shown
+from pikaserver_rest.json_text import read_object
 
 _CSR_CHARACTERS = 100_000
 _WRONG = {

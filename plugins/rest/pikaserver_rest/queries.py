@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import falcon
 
 from pikaserver.api.errors import MalformedRequest
-from pikaserver_rest.json_text import shown
+from pikaserver.api.json_text import shown
 
 
 def read_query(request: falcon.Request, known: Collection[str]) -> Mapping[str, str]:

@@ -1,14 +1,9 @@
-"""JSON from strangers: one object, no key twice, nothing deeper than it has to be."""
+"""Members of JSON objects, in the words of ACME's problems."""
 
-import json
-from typing import NoReturn
-
+from pikaserver.api import json_text
+from pikaserver.api.errors import MalformedRequest
+from pikaserver.api.json_text import JsonObject
 from pikaserver_acme.problems import AcmeError
-
-DEEPEST = 32
-"""Levels of objects and lists; ACME needs four."""
-
-JsonObject = dict[str, object]
 
 
 def read_object(octets: bytes, what: str) -> JsonObject:
@@ -18,16 +13,9 @@ def read_object(octets: bytes, what: str) -> JsonObject:
         AcmeError: malformed; ``what`` is named.
     """
     try:
-        found = json.loads(
-            octets.decode("utf-8"), object_pairs_hook=_without_twins, parse_constant=_refuse
-        )
-    except (ValueError, RecursionError) as error:
-        raise malformed(f"{what} is not JSON, or has a key twice: {_short(error)}") from None
-    if not isinstance(found, dict):
-        raise malformed(f"{what} is to be a JSON object")
-    if _deeper(found, DEEPEST):
-        raise malformed(f"{what} has more than {DEEPEST} levels")
-    return found
+        return json_text.read_object(octets, what)
+    except MalformedRequest as error:
+        raise malformed(str(error)) from None
 
 
 def text_of(document: JsonObject, name: str) -> str | None:
@@ -71,26 +59,3 @@ def texts_of(document: JsonObject, name: str) -> tuple[str, ...] | None:
 def malformed(detail: str) -> AcmeError:
     """Return the error for what cannot be read."""
     return AcmeError("malformed", detail)
-
-
-def _without_twins(pairs: list[tuple[str, object]]) -> JsonObject:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands there twice")
-    return found
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
-
-
-def _deeper(value: object, levels: int) -> bool:
-    if isinstance(value, dict):
-        return levels == 0 or any(_deeper(one, levels - 1) for one in value.values())
-    if isinstance(value, list):
-        return levels == 0 or any(_deeper(one, levels - 1) for one in value)
-    return False
-
-
-def _short(error: Exception) -> str:
-    return str(error).encode("ascii", "backslashreplace").decode()[:100]

@@ -13,8 +13,9 @@ from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.registry import HeaderParameter
 
+from pikaserver.api.json_text import JsonObject
 from pikaserver_acme.jose import base64url
-from pikaserver_acme.jose.json_text import JsonObject, malformed, read_object, text_of
+from pikaserver_acme.jose.json_text import malformed, read_object, text_of
 from pikaserver_acme.jose.keys import ALGORITHMS, AccountKey
 from pikaserver_acme.problems import AcmeError
 

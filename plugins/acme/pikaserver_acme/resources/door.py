@@ -10,9 +10,10 @@ from http import HTTPStatus
 import falcon
 
 from pikaserver.api.errors import NotFound, PikaserverError, TooLarge, Unavailable
+from pikaserver.api.json_text import JsonObject
 from pikaserver.api.server import Server
 from pikaserver.api.web import client_connection
-from pikaserver_acme.jose.json_text import JsonObject, malformed, read_object
+from pikaserver_acme.jose.json_text import malformed, read_object
 from pikaserver_acme.jose.jws import LIMIT_OCTETS, SignedMessage, read_message
 from pikaserver_acme.jose.keys import AccountKey, read_key, stored_key
 from pikaserver_acme.nonces import Nonces
