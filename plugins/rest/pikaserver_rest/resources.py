@@ -1,5 +1,6 @@
 """What can be looked up: certificates, requests, templates, authorities."""
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TypeVar
@@ -33,6 +34,7 @@ from pikaserver_rest.wishes import credential_of
 
 MOST_ITEMS = 100
 _RETRY_AFTER = "60"
+_LIMIT = re.compile(r"[0-9]{1,3}", re.ASCII)
 _WAITING = (RequestState.PENDING, RequestState.APPROVED)
 
 Item = TypeVar("Item")
@@ -173,7 +175,7 @@ def _page(
     """Return a page of a list by names, and link to the next one (RFC 8288)."""
     query = read_query(request, ("cursor", "limit"))
     limit = query.get("limit", str(MOST_ITEMS))
-    if not (limit.isascii() and limit.isdecimal() and 0 < int(limit[:4]) <= MOST_ITEMS):
+    if not (_LIMIT.fullmatch(limit) and 0 < int(limit) <= MOST_ITEMS):
         raise MalformedRequest(f"limit is a number from 1 to {MOST_ITEMS}")
     after = query.get("cursor", "")
     rest = sorted((one for one in items if name_of(one) > after), key=name_of)
