@@ -24,7 +24,7 @@ from pikaserver.api.self_revocation import check_may_revoke
 from pikaserver.api.server import Server
 from pikaserver.api.templates import Template
 from pikaserver.asn1 import der
-from pikaserver.asn1.certificate import issuer_and_serial, read_certificate
+from pikaserver.asn1.certificate import issuer_and_serial, public_key_of, read_certificate
 from pikaserver.asn1.cmc import Outcome, Status, read_octets
 from pikaserver.asn1.cmc_questions import (
     NamedCertificate,
@@ -84,8 +84,19 @@ class Deeds:
         for csr in csrs:
             check_linking(self.request, csr, self.requester, self.template)
         first, second = csrs
+        self._check_second(second)
         asked = wish(self.request, first, self.requester, self.template.name)
         return self._done(body_parts, self.server.pairs.enroll(asked, second))
+
+    def _check_second(self, csr: CertificationRequest) -> None:
+        """Hold the second request against what its own template says of this door, too."""
+        name = self.template.related.pair
+        if name is None:
+            return  # the core says that there are no pairs
+        template = self.server.templates.get(name)
+        if not template.est.full_cmc:
+            raise NotAllowed(f"template {template.name!r} takes no requests in CMC")
+        check_linking(self.request, csr, self.requester, template)
 
     def query_pending(self, body_part: int, value: bytes) -> Done:
         """Ask again for what waited."""
@@ -118,10 +129,11 @@ class Deeds:
             return None
         records = [self.server.certificates.get(stored.certificate_id)]
         if stored.second_csr is not None:
-            bound = self.server.pairs.of(records[0])
+            key = read_any_request(stored.second_csr).public_key
+            bound = [one for one in self.server.pairs.of(records[0]) if _key(one) == key]
             if not bound:
                 return None
-            records += bound
+            records.append(bound[0])
         found: list[bytes] = []
         for record in records:
             found.append(record.certificate or b"")
@@ -185,6 +197,10 @@ class Deeds:
         token = str(outcome.request_id).encode()
         waits = Outcome(Status.PENDING, parts, token=token, again=again)
         return Done(waits, retry_after=outcome.retry_after)
+
+
+def _key(record: CertificateRecord) -> bytes:
+    return public_key_of(read_certificate(record.certificate or b""))
 
 
 def _digest(parts: Sequence[bytes]) -> str:
