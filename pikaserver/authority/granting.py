@@ -1,6 +1,7 @@
 """The end of the one road: a draft is issued with all that belongs to it, and found again."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -99,6 +100,18 @@ class Granting:
         for one in revoked:
             self.revocations.announce(one)
         return _issued(record, draft.chain, trace.decisions)
+
+    def is_revoked(self, record: CertificateRecord) -> bool:
+        """Tell whether a certificate is revoked by now."""
+        with self.database.reading() as connection:
+            now = certificates_storage.get(connection, record.id, self.clock())
+        return now.status is CertificateStatus.REVOKED
+
+    def withdraw(self, issued: Issued) -> None:
+        """Revoke what was issued for nothing, unless somebody was faster."""
+        revocation = Revocation(self.clock(), RevocationReason.SUPERSEDED)
+        with suppress(Conflict):
+            self.revocations.revoke(issued.record, revocation, issued.record.requester)
 
     def check(self, draft: Draft) -> None:
         """Return when this draft could be signed now: its key is there, its device not retired.

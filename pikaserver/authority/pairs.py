@@ -135,16 +135,25 @@ class PairEnrollment:
         return self._with_second(wish, first, trace)
 
     def _with_second(self, wish: PairWish, first: Issued, trace: DecisionTrace) -> IssuedPair:
-        """Issue the second certificate, if it is not there; the old ones are of no more use."""
+        """Issue the second certificate, if it is not there; the old one is of no more use."""
         self._kept(first.record, wish.hash)
-        second = wish.second.request
-        other = self.granting.known(_named_second(second, second.csr, first))
+        second = _named_second(wish.second.request, wish.second.request.csr, first)
+        other = self.granting.known(second)
         if other is not None:
             return IssuedPair(first, other)
         self.holders.check(first.record)
         draft = self.wishes.bound_draft(wish, first, trace)
         old = superseded(wish.first.request, wish.first.version.template)
-        return IssuedPair(first, self.granting.grant(draft, trace, Belongings(superseded=old)))
+        try:
+            other = self.granting.grant(draft, trace, Belongings(superseded=old))
+        except Conflict:
+            # Where another one follows the old certificate, nobody will ever get this pair.  Of
+            # this pair both would be there at once: the old one revoked, and the second.
+            gone = old is not None and self.granting.is_revoked(old)
+            if gone and self.granting.known(second) is None:
+                self.granting.withdraw(first)
+            raise
+        return IssuedPair(first, other)
 
     def _kept_of(
         self, request: EnrollmentRequest, second: CertificationRequest, first: Issued
