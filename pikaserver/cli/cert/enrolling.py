@@ -52,13 +52,17 @@ def keys_to_keep(
     return keys
 
 
-def check_approval(server: PkiServer, wish: IssueOptions) -> None:
+def check_approval(server: PkiServer, wish: IssueOptions, second: SecondWish | None) -> None:
     """Refuse a request that has to wait while nobody keeps its key.
 
     Raises:
         RequestRejected: it would.
     """
-    if wish.csr is None and wish.key_out is None and server.templates.get(wish.template).approval:
+    if wish.csr is not None or wish.key_out is not None:
+        return
+    template = server.templates.get(wish.template)
+    pair = None if second is None else second.template or template.related.pair
+    if template.approval or (pair is not None and server.templates.get(pair).approval):
         raise RequestRejected("somebody has to approve first: keep the key with --key-out")
 
 

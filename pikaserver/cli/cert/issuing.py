@@ -63,7 +63,7 @@ def issue_certificate(
         if wish.dry_run:
             write_dry_run(invocation, dry_run(server, request, second))
             return
-        check_approval(server, wish)
+        check_approval(server, wish, second)
         passphrase = _passphrase(wish)
         keys = keys_to_keep(wish, pairing, (key, request.csr), second, passphrase)
         outcome = enroll(server, request, second, keys)
