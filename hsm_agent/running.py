@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from hsm_agent import clock
 from hsm_agent.agent import Agent
@@ -113,7 +113,7 @@ class Running:
             answer=self._answer,
             sign=agent.service.sign,
             mark=agent.journal.mark,
-            learned=self._lines.learn,
+            learned=partial(self._lines.learn, by=node),
             relayed=self._relayed,
             report=self._report,
             workers=self._workers,

@@ -125,6 +125,7 @@ class Keeper:
 
     def leave(self, why: str) -> None:
         """Answer what the line still owes, then end it and do not dial again."""
+        self._stopping.set()
         line = self._line
         if line is not None:
             line.drain()

@@ -35,26 +35,28 @@ class Lines:
         for keeper in fresh:
             keeper.start()
 
-    def learn(self, nodes: Sequence[Node]) -> None:
+    def learn(self, nodes: Sequence[Node], by: Node) -> None:
         """Take the list of nodes that one of them sent, unless the settings pin theirs.
 
         A node that has new keys is dialled with them once the line under the old ones has given
-        its last answers.
+        its last answers.  That line teaches nothing more: who has stolen old keys could otherwise
+        answer the good news with the old list.
         """
         if self._pinned:
             return
         with self._lock:
             present = {keeper.node for keeper in self._keepers.values()}
-            if self._stopped or present == set(nodes):
+            if self._stopped or present == set(nodes) or _keys_of(by) not in self._keepers:
                 return
             _log.info("the nodes are now %s", ", ".join(node.address for node in nodes))
             self._remember(nodes)
             gone, fresh = self._replace(nodes)
         # It may be the caller's own line: another thread says goodbye on it.
-        for keeper in gone:
-            heirs = [one for one in fresh if one.node.number == keeper.number]
+        left = [(keeper, keeper.number) for keeper in gone]
+        for keeper, number in left:
+            heirs = [one for one in fresh if one.node.number == number]
             threading.Thread(target=_succeed, args=(keeper, heirs), daemon=True).start()
-        inherited = {keeper.number for keeper in gone}
+        inherited = {number for _, number in left}
         for keeper in fresh:
             if keeper.node.number not in inherited:
                 keeper.start()
@@ -105,7 +107,7 @@ class Lines:
 
     def _replace(self, nodes: Sequence[Node]) -> tuple[list[Keeper], list[Keeper]]:
         """Return the keepers of keys that are gone, and of new ones, which are to be started."""
-        wanted = {node.pin + frame_pin(node.frame_key): node for node in nodes}
+        wanted = {_keys_of(node): node for node in nodes}
         gone = [self._keepers.pop(key) for key in self._keepers.keys() - wanted.keys()]
         fresh = []
         for key, node in wanted.items():
@@ -115,6 +117,11 @@ class Lines:
                 self._keepers[key] = self._keep(node)
                 fresh.append(self._keepers[key])
         return gone, fresh
+
+
+def _keys_of(node: Node) -> bytes:
+    """Return what tells nodes apart: the pins of both keys."""
+    return node.pin + frame_pin(node.frame_key)
 
 
 def _succeed(gone: Keeper, heirs: Sequence[Keeper]) -> None:

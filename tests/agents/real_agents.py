@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from cryptography import x509
 
@@ -138,7 +139,7 @@ class RealAgent:
             answer=lambda request, _: self.fake.desk.answer(request),
             sign=lambda requests, _: ([self.fake.desk.answer(one)] for one in requests),
             mark=self.fake.desk.mark,
-            learned=self._learn,
+            learned=print,
             relayed=lambda relay, line: self.relaying().answer(relay, line),
             report=lambda *_: None,
             workers=self.workers,
@@ -181,11 +182,9 @@ class RealAgent:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def _learn(self, nodes):
-        self.lines.learn(nodes)
-
     def _keep(self, node):
-        return Keeper(node, self.identities.dial, self.desk, Backoff(bytes), clock.now_ms)
+        desk = replace(self.desk, learned=partial(self.lines.learn, by=node))
+        return Keeper(node, self.identities.dial, desk, Backoff(bytes), clock.now_ms)
 
     def _remember(self, nodes):
         write_nodes(self.place.identity, nodes)

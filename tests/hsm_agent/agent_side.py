@@ -1,6 +1,8 @@
 """The agent's end of lines, with a service that signs whatever it is asked to."""
 
 import threading
+from dataclasses import replace
+from functools import partial
 
 from hsm_agent import clock
 from hsm_agent.channel.backoff import Backoff
@@ -63,11 +65,12 @@ class AgentSide:
     def answer_relayed(self, message, line):
         return self.relayed(message, line)
 
-    def learn(self, nodes):
-        self.lines.learn(nodes)
+    def learn(self, nodes, by):
+        self.lines.learn(nodes, by)
 
     def keep(self, node):
-        return Keeper(node, self.dial, self.desk, Backoff(bytes), clock.now_ms)
+        desk = replace(self.desk, learned=partial(self.desk.learned, by=node))
+        return Keeper(node, self.dial, desk, Backoff(bytes), clock.now_ms)
 
     def dial(self, node):
         return open_line(node, self.identity, self.around, known=True)
