@@ -30,6 +30,7 @@ from hsm_agent.wire.messages import (
     Sign,
     Welcome,
 )
+from hsm_agent.wire.session import Delivery
 
 SHORTEST_DEAD = 100
 LONGEST_DEAD = 120_000
@@ -104,15 +105,7 @@ class Line:
         )
         writer.start()
         while True:
-            delivery = self._framed.receive()
-            wanted: _Wanted = defaultdict(list)
-            for message in delivery.messages:
-                if isinstance(message, Sign) and not self._quiet.is_set():
-                    wanted[message.key, message.algorithm].append(message)
-                else:
-                    self._take(message, delivery.sent)
-            for name, requests in wanted.items():
-                self._take_signatures(name, requests)
+            self._take_all(self._framed.receive())
 
     def end(self) -> None:
         """Let the connection go; what waits for it is dropped."""
@@ -166,6 +159,24 @@ class Line:
     def may_sign(self) -> bool:
         """Tell whether a key may be used for this line now."""
         return self._open and self._lease is not None and self._lease.may_sign()
+
+    def _take_all(self, delivery: Delivery) -> None:
+        """Take what one frame brought: its signatures last, but before the word that none come."""
+        wanted: _Wanted = defaultdict(list)
+        for message in delivery.messages:
+            if isinstance(message, Sign) and not self._quiet.is_set():
+                wanted[message.key, message.algorithm].append(message)
+                continue
+            if isinstance(message, Drain):
+                # Whoever waits for that word looks then whether anything is unanswered.
+                self._take_wanted(wanted)
+            self._take(message, delivery.sent)
+        self._take_wanted(wanted)
+
+    def _take_wanted(self, wanted: _Wanted) -> None:
+        for name, requests in wanted.items():
+            self._take_signatures(name, requests)
+        wanted.clear()
 
     def _take(self, message: Message, sent: int) -> None:
         match message:
