@@ -80,7 +80,8 @@ class Enrollments:
 
         Raises:
             RequestRejected: this is no name for an agent.
-            Conflict: the name is taken, or there is nobody of that name to rotate.
+            Conflict: the name is taken, or there is nobody of that name to rotate; or no node has
+                the classical keys that are wished.
         """
         self._check_name(wish)
         token = self._server.entropy(TOKEN_OCTETS)
@@ -88,6 +89,8 @@ class Enrollments:
         self._identities.present()  # the first process that asks makes them
         view = self._directory.refresh()
         found = view.named_to(Peer()) if wish.old else view.newest_keys()
+        if not found:
+            raise Conflict("no node has classical keys any more: they were retired")
         row = CodeRow(
             codes.hash_of(token),
             wish.agent,

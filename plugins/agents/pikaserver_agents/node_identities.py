@@ -22,6 +22,15 @@ class NodeIdentities:
         self._pins: Sequence[bytes] = ()
         self._opened: Sequence[NodeIdentity] = ()
 
+    def ensure(self) -> None:
+        """Have this node made, with keys of the kinds that are wanted; none is opened.
+
+        Raises:
+            ConfigurationError: the settings want keys that this host's TLS library has not.
+        """
+        self._maker.ensure(self._address())
+        self._directory.refresh()
+
     def present(self) -> Sequence[NodeIdentity]:
         """Return them from the oldest on, at least one; the first process that asks makes them.
 
@@ -31,8 +40,7 @@ class NodeIdentities:
         """
         with self._lock:
             if not self._opened:
-                self._maker.ensure(self._address())
-                self._directory.refresh()
+                self.ensure()
             keys = self._directory.view().keys_of(self._number)
             pins = [key.node.pin for key in keys]
             if pins != self._pins:

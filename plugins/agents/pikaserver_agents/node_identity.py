@@ -147,15 +147,25 @@ class NodeMaker:
         )
 
     def _opened(self, key: NodeKey) -> NodeIdentity:
-        if key.generation == FIRST and self._seal.is_everybodys(key.sealed):
-            plain = self._resealed(key)
-        else:
-            plain = self._seal.open(key.node.pin, key.sealed)
+        try:
+            plain = self._plain(key)
+        except KeyUnavailable as error:
+            number, generation = key.node.number, key.generation
+            raise KeyUnavailable(
+                f"keys of node {number} (generation {generation}) for its agents: {error}; where"
+                " other keys do open, 'pikaserver agent node rotate' makes new ones, and"
+                f" 'pikaserver agent node retire {number} {generation}' gives these up"
+            ) from error
         tls_key, frame_key = _BLOCK.findall(plain)
         loaded = load_pem_private_key(frame_key, None)
         if not isinstance(loaded, FrameKey):
             raise KeyUnavailable("the node's key for frames is of no known kind")
         return NodeIdentity(key.node, key.certificate, tls_key, loaded, key.kinds, key.generation)
+
+    def _plain(self, key: NodeKey) -> bytes:
+        if key.generation == FIRST and self._seal.is_everybodys(key.sealed):
+            return self._resealed(key)
+        return self._seal.open(key.node.pin, key.sealed)
 
     def _resealed(self, key: NodeKey) -> bytes:
         """Open what every plugin could open, and seal it so that only we can."""

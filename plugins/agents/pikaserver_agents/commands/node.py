@@ -28,7 +28,7 @@ def list_node_keys() -> None:
     desk = console()
     with desk.server() as server:
         office = office_of(server)
-        office.identities.present()
+        office.identities.ensure()
         view = office.directory.refresh()
         desk.write([_record(view, key) for key in view.node_keys])
 
@@ -42,7 +42,7 @@ def rotate() -> None:
     desk = console()
     with desk.server() as server:
         office = office_of(server)
-        office.identities.present()
+        office.identities.ensure()
         generation = office.maker.add_generation()
         view = office.directory.refresh()
         keys = view.keys_of(server.node)
