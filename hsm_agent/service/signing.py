@@ -96,10 +96,15 @@ class Signing:
             except Exception as fault:  # noqa: BLE001 - one request must not harm the others
                 settled.append(_failed(request, fault))
         decided = self._decided(cases, settled) if cases else []
-        if settled:
-            yield settled
-        if decided:
-            yield from self._use_key(decided)
+        try:
+            if settled:
+                yield settled
+            if decided:
+                yield from self._use_key(decided)
+        finally:
+            # Whoever takes the first answers may want no others.
+            for one in decided:
+                self._windows.leave(one.case.key.name, one.begun)
 
     def _decided(self, cases: Sequence[Case], settled: list[Settled]) -> list[_Decided]:
         """Decide and journal; from then on places on the way to the key are held."""
@@ -182,16 +187,12 @@ class Signing:
 
     def _use_key(self, decided: Sequence[_Decided]) -> Iterator[Sequence[Settled]]:
         key, algorithm = decided[0].case.key, decided[0].case.request.algorithm
-        try:
-            for some in _pieces(decided, key.at_once):
-                ready, stale = self._still_wanted(some)
-                if stale:
-                    yield stale
-                for outcomes in key.sign_many(algorithm, [one.case.request.tbs for one in ready]):
-                    yield self._noted([(ready[one.place], one) for one in outcomes])
-        finally:
-            for one in decided:
-                self._windows.leave(one.case.key.name, one.begun)
+        for some in _pieces(decided, key.at_once):
+            ready, stale = self._still_wanted(some)
+            if stale:
+                yield stale
+            for outcomes in key.sign_many(algorithm, [one.case.request.tbs for one in ready]):
+                yield self._noted([(ready[one.place], one) for one in outcomes])
 
     def _still_wanted(self, decided: Sequence[_Decided]) -> tuple[list[_Decided], list[Settled]]:
         """Look again: the process may have been stopped since, and then this is stale work."""
