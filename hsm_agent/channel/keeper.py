@@ -162,6 +162,13 @@ class Keeper:
     def _serve_once(self) -> LineFault | WireError:
         """Dial and serve until the line ends; return why it did."""
         try:
+            return self._serve()
+        except Exception as error:  # noqa: BLE001 - without its thread a node is never dialled again
+            _log.exception("line to %s failed", self.node.address)
+            return Lost(f"a fault of this agent: {error}")
+
+    def _serve(self) -> LineFault | WireError:
+        try:
             line = Line(self.node, self._dial(self.node), self._desk)
         except (LineFault, WireError) as error:
             return error

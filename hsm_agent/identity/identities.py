@@ -96,5 +96,7 @@ class Identities:
 
     def _promote(self) -> Identity:
         with self._lock:
-            self._present = promote(self._place.identity)
+            # The thread of another line may have been faster.
+            if load_next_identity(self._place.identity) is not None:
+                self._present = promote(self._place.identity)
             return self._present
