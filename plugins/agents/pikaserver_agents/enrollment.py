@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from cryptography import x509
@@ -56,11 +56,15 @@ class CodeWish:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How an agent registers: in which version, over a line to which node, or by hand."""
+    """How an agent registers: in which version, over a line to which node, or by hand.
+
+    ``told`` are the generations of nodes' keys that it is told of; empty for those of its code.
+    """
 
     version: int
     node: Node | None = None
     by_hand: bool = False
+    told: Mapping[int, int] = field(default_factory=dict)
 
 
 BY_LINE = Way(PROTOCOL)
@@ -139,7 +143,7 @@ class Enrollments:
                 self._replace(connection, message.agent, identity, words)
             else:
                 self._insert(connection, code, identity, words)
-            node_keys.set_known(connection, message.agent, named)
+            node_keys.set_known(connection, message.agent, way.told or named)
         self._directory.refresh()
         return message.agent
 

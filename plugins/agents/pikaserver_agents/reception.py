@@ -238,7 +238,9 @@ class Reception:
         if not isinstance(message, Enroll):
             raise _Turned("pin", "a line without a client certificate may only enrol")
         try:
-            way = Way(opened.peer.version, opened.identity.node)
+            named = self._staff.directory.view().named_to(opened.peer)
+            told = {key.node.number: key.generation for key in named}
+            way = Way(opened.peer.version, opened.identity.node, told=told)
             agent = self._staff.enrollments.enroll(message, way)
         except PikaserverError as error:
             _say(stream, session, Goodbye("enrollment", str(error).encode()))
