@@ -32,6 +32,7 @@ from hsm_agent.wire.session import Delivery, Session, session_id
 from hsm_agent.wire.tls_abilities import explain_missing
 
 _NO_COMMON_KEY = "HANDSHAKE_FAILURE"
+_NO_SUCH_KEY = "UNRECOGNIZED_NAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,11 @@ def _shake_hands(stream: TlsStream, node: Node, able: Abilities) -> None:
     try:
         stream.handshake(partial(check_pin, node))
     except NotReached as error:
+        if _NO_SUCH_KEY in str(error):
+            raise NotReached(
+                f"{error}: the node has not, or no longer, the keys by which this agent knows it;"
+                " 'pikaserver agent rotate' makes a code with the present ones"
+            ) from error
         missing = [kind for kind in ML_DSA_TLS if kind not in able.tls]
         if _NO_COMMON_KEY not in str(error) or not missing:
             raise

@@ -2,11 +2,13 @@
 
 import pytest
 
+from hsm_agent.channel.faults import NotReached
+from hsm_agent.identity.identities import Identities
 from hsm_agent.wire.enrollment_code import PREFIX
 from pikaserver.api.errors import Conflict, KeyUnavailable
 from pikaserver.testing.damage import altered
 from pikaserver_agents.storage import node_keys
-from tests.agents.real_agents import RealSite
+from tests.agents.real_agents import RealAgent, RealSite
 
 
 def damage(database):
@@ -47,3 +49,21 @@ def test_no_code_names_classical_keys_that_were_retired():
 
     with pytest.raises(Conflict, match="no node has classical keys"):
         site.code(old=True)
+
+
+def test_an_agent_that_knows_a_node_by_retired_keys_is_told_what_helps(tmp_path):
+    """It never takes others by itself, so somebody has to bring a code."""
+    site = RealSite()
+    agent = RealAgent(tmp_path / "agent", site.code())
+    with site.server.database.transaction() as connection:
+        assert node_keys.retire(connection, 1, 0)
+    site.want(frame_key="ml-dsa-44")
+    site.look()
+    (node,) = agent.nodes()
+    identities = Identities(agent.place, agent.name, agent.around)
+
+    with pytest.raises(NotReached, match="'pikaserver agent rotate' makes a code"):
+        identities.dial(node)
+
+    agent.close()
+    site.close()
