@@ -74,7 +74,7 @@ def show(invocation: Invocation, number: int) -> None:
 def approve(
     invocation: Invocation, number: int, comment: str | None, validity: timedelta | None
 ) -> None:
-    """Say yes to a request, and issue its certificate, or both of a pair."""
+    """Say yes to a request, and issue what it asks for."""
     from pikaserver.api.issuance import RequestState
     from pikaserver.cli.opened import opened
     from pikaserver.cli.records import certificate_pem, certificate_row

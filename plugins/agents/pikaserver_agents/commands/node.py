@@ -35,7 +35,7 @@ def list_node_keys() -> None:
 
 @node.command()
 def rotate() -> None:
-    """Give this node new keys, of the kinds that the settings name.
+    """Give this node new keys, of the kinds in the settings.
 
     The old ones go on until they are retired.
     """
