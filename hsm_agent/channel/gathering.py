@@ -7,8 +7,11 @@ from typing import TypeAlias
 
 from hsm_agent.wire.messages import Sign
 
-FEW = 5
-"""Below so many unanswered requests a key runs dry: the next are decided while it has those."""
+FEW = 13
+"""With so many unanswered requests a key has enough: what comes next waits, and goes on together.
+
+With fewer a token that signs faster than requests are decided has nothing to do now and then.
+"""
 MOST = 16
 """Requests of one job: the first one's answer waits for no more decisions than these."""
 

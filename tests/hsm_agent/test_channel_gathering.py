@@ -12,6 +12,8 @@ from tests.hsm_agent.wire_server import WireServer
 
 NAME = (bytes(32), "ed25519")
 OTHER = (bytes(32), "ml-dsa-65")
+ALL = FEW + 3
+"""Requests in one test: what keeps a key busy, and three that wait."""
 
 
 @pytest.fixture
@@ -100,15 +102,15 @@ def test_what_comes_while_a_key_is_busy_is_one_job(agent, line):
     for number in range(FEW):
         line.send(sign_request(number))
         begun.acquire(timeout=10)
-    for number in range(FEW, 8):
+    for number in range(FEW, ALL):
         line.send(sign_request(number))
     let_it_read(line)
     agent.gate.set()
 
-    answered = sorted(int.from_bytes(line.receive(Signed).id, "big") for _ in range(8))
+    answered = sorted(int.from_bytes(line.receive(Signed).id, "big") for _ in range(ALL))
 
-    assert list(range(8)) == answered
-    assert [[number] for number in range(FEW)] + [list(range(FEW, 8))] == groups
+    assert list(range(ALL)) == answered
+    assert [[number] for number in range(FEW)] + [list(range(FEW, ALL))] == groups
 
 
 def test_a_job_that_fails_leaves_the_others_their_answers(agent, line):
