@@ -7,7 +7,8 @@ HTTP ?= 127.0.0.1:8080
 HTTPS ?= 127.0.0.1:8443
 # Has a dot, because linters call a single label an error, and leads to this machine anyway.
 SERVER_NAME ?= pki.localhost
-WORKERS ?= 2
+# One more than cores of a small machine: many tests wait for servers and disks.
+WORKERS ?= 3
 PYTEST_ARGS ?=
 # How long a fuzz target (60) or a part of a benchmark (3) runs.
 SECONDS ?=
