@@ -5,24 +5,35 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pikaserver.api.errors import PikaserverError, SignatureFaulty
-from pikaserver.asn1 import certificate, der, ocsp_writing
+from pikaserver.asn1 import certificate
+from pikaserver.asn1.algorithms import verify
 from pikaserver.asn1.certificate import builder_public_key
+from pikaserver.asn1.csr import read_csr, verify_possession
 from pikaserver.asn1.digests import digest
 from pikaserver.asn1.identifiers import key_identifier
 from pikaserver.asn1.ocsp_reading import read_response
 from pikaserver.asn1.pem import write_pem
-from pikaserver.asn1.signed_data import DATA, Signed, digest_of, signed_attributes, signed_data
+from pikaserver.asn1.signed_data import digest_of
 from pikaserver.asn1.signed_data_reading import read_signed_data
+from pikaserver.asn1.time_stamp_responses import granted
 from pikaserver_ocsp.checking import Question, verify_answer
 from pikaserver_openssl.engine import Way
 from pikaserver_tsa.verifying import trust_in, verified
 from tests.openssl.bouncycastle import require_bouncycastle
+from tests.openssl.signed_objects import (
+    CONTENT,
+    NAME,
+    START,
+    answer,
+    message,
+    request,
+    revocations,
+    stamp,
+)
 
-CONTENT = b"what is signed"
-START = datetime(2026, 1, 1, tzinfo=UTC)
-NAME = x509.Name.from_rfc4514_string("CN=Signer,O=Example")
 SETS = [
     f"{family}-{bits}{size}"
     for family in ("sha2", "shake")
@@ -63,6 +74,7 @@ def signer(request, in_process, openssl):
         .not_valid_after(START + timedelta(days=3650))
         .add_extension(x509.SubjectKeyIdentifier(key_identifier(key.public_key)), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
     )
     tbs = certificate.tbs(builder, kind)
     own = certificate.assemble(tbs, kind, key.sign(tbs, Way()))
@@ -81,25 +93,6 @@ def signer(request, in_process, openssl):
             return key.sign(octets, Way())
 
     return Signer
-
-
-def message(signer):
-    """Return SignedData of ours with the content inside."""
-    attributes = signed_attributes(DATA, digest(digest_of(signer.name), CONTENT))
-    signed = Signed(signer.certificate, signer.name, attributes, signer.sign(attributes))
-    return signed_data(DATA, CONTENT, signed, [signer.certificate])
-
-
-def answer(signer):
-    """Return an OCSP response of ours; what it is about does not matter."""
-    hashed = der.sequence(der.oid("1.3.14.3.2.26"), der.null())
-    name, key = der.octet_string(bytes(20)), der.octet_string(bytes(20))
-    about = der.sequence(hashed, name, key, der.integer(7))
-    good = der.context(0, b"", constructed=False)
-    single = ocsp_writing.single_response(about, good, START, START + timedelta(days=1))
-    data = ocsp_writing.response_data(ocsp_writing.by_key(signer.public_key), START, [single])
-    part = ocsp_writing.signed_part(data, signer.name, signer.sign(data))
-    return ocsp_writing.response(part, [signer.certificate])
 
 
 def test_openssl_and_bouncycastle_verify_what_we_signed(signer, openssl):
@@ -123,6 +116,44 @@ def test_openssl_and_bouncycastle_verify_what_we_signed(signer, openssl):
     assert "good cms:message\ngood ocsp:answer\n" == judge(
         openssl.folder, "cms:message", "ocsp:answer"
     )
+
+
+def test_openssl_and_bouncycastle_verify_every_object(signer, openssl):
+    """Certificate, request, CRL and time-stamp: RFC 9881, RFC 9909, RFC 3161."""
+    own = f"{signer.name}.pem"
+    (openssl.folder / "csr").write_bytes(write_pem("CERTIFICATE REQUEST", request(signer)))
+    (openssl.folder / "crl").write_bytes(write_pem("X509 CRL", revocations(signer)))
+    token = stamp(signer)
+    (openssl.folder / "token").write_bytes(token)
+    (openssl.folder / "tsr").write_bytes(granted(token))
+
+    told = openssl("verify", "-check_ss_sig", "-CAfile", own, own)
+    told += openssl("req", "-verify", "-noout", "-in", "csr", check=False)
+    told += openssl("crl", "-verify", "-noout", "-in", "crl", "-CAfile", own, check=False)
+    # Its `ts` knows none of these algorithms yet; a time-stamp is a message like another.
+    cms = ("cms", "-verify", "-inform", "DER", "-in", "token", "-CAfile", own, "-purpose", "any")
+    info = openssl(*cms)
+
+    assert f"{own}: OK" in told.decode()
+    assert 2 == told.count(b"verify OK")
+    assert digest("sha256", CONTENT) in info
+    jobs = (f"certificate:{own}:{own}", "request:csr", f"crl:crl:{own}", "stamp:tsr")
+    judge = require_bouncycastle()
+    assert [f"good {job}" for job in jobs] == judge(openssl.folder, *jobs).splitlines()
+
+
+def test_we_verify_requests_and_certificates_of_openssl(signer, openssl):
+    """PKCS#10 and a certificate that its own key signed."""
+    key = ("-key", f"{signer.name}.key", "-subj", "/CN=theirs", "-outform", "DER")
+    openssl("req", "-new", *key, "-out", "theirs.csr")
+    openssl("req", "-x509", *key, "-days", "10", "-out", "theirs.der")
+
+    csr = read_csr((openssl.folder / "theirs.csr").read_bytes())
+    found = certificate.read_certificate((openssl.folder / "theirs.der").read_bytes())
+
+    verify_possession(csr)
+    assert signer.public_key == csr.public_key
+    verify(signer.public_key, signer.name, found.signature, found.tbs_certificate_bytes)
 
 
 def test_we_verify_what_openssl_signed(signer, openssl):
