@@ -11,6 +11,7 @@ from pikaserver.api.errors import PikaserverError, SignatureFaulty
 from pikaserver.asn1 import certificate
 from pikaserver.asn1.algorithms import verify
 from pikaserver.asn1.certificate import builder_public_key
+from pikaserver.asn1.crl_reading import read_crl
 from pikaserver.asn1.csr import read_csr, verify_possession
 from pikaserver.asn1.digests import digest
 from pikaserver.asn1.identifiers import key_identifier
@@ -142,8 +143,21 @@ def test_openssl_and_bouncycastle_verify_every_object(signer, openssl):
     assert [f"good {job}" for job in jobs] == judge(openssl.folder, *jobs).splitlines()
 
 
-def test_we_verify_requests_and_certificates_of_openssl(signer, openssl):
-    """PKCS#10 and a certificate that its own key signed."""
+CONFIGURATION = """[ca]
+default_ca = theirs
+[theirs]
+database = empty
+default_crl_days = 10
+"""
+
+
+def test_we_verify_requests_certificates_and_crls_of_openssl(signer, openssl):
+    """PKCS#10, a certificate that its own key signed, and an empty list."""
+    (openssl.folder / "empty").write_text("")
+    (openssl.folder / "ca.cnf").write_text(CONFIGURATION)
+    own = ("-cert", f"{signer.name}.pem", "-keyfile", f"{signer.name}.key")
+    openssl("ca", "-gencrl", "-config", "ca.cnf", "-md", "default", *own, "-out", "theirs.crl")
+    openssl("crl", "-in", "theirs.crl", "-outform", "DER", "-out", "theirs.crl.der")
     key = ("-key", f"{signer.name}.key", "-subj", "/CN=theirs", "-outform", "DER")
     openssl("req", "-new", *key, "-out", "theirs.csr")
     openssl("req", "-x509", *key, "-days", "10", "-out", "theirs.der")
@@ -151,6 +165,7 @@ def test_we_verify_requests_and_certificates_of_openssl(signer, openssl):
     csr = read_csr((openssl.folder / "theirs.csr").read_bytes())
     found = certificate.read_certificate((openssl.folder / "theirs.der").read_bytes())
 
+    read_crl((openssl.folder / "theirs.crl.der").read_bytes()).verify(signer.public_key)
     verify_possession(csr)
     assert signer.public_key == csr.public_key
     verify(signer.public_key, signer.name, found.signature, found.tbs_certificate_bytes)
@@ -200,12 +215,17 @@ def made(tmp_path_factory):
 
 @pytest.mark.parametrize("name", THEIRS)
 def test_we_verify_what_bouncycastle_signed(made, name):
-    """CMS, an OCSP answer and a time-stamp, by each of its keys; nothing of another content."""
+    """Every object by each of its keys; nothing of another content."""
     own = (made / f"{name}.der").read_bytes()
+    found = certificate.read_certificate(own)
+    key = certificate.public_key_of(found)
     read = read_signed_data((made / f"{name}.cms").read_bytes())
     trust = trust_in([own], [])
     stamp = (made / f"{name}.tsr").read_bytes()
 
+    verify(key, name.lower(), found.signature, found.tbs_certificate_bytes)
+    verify_possession(read_csr((made / f"{name}.p10").read_bytes()))
+    read_crl((made / f"{name}.crl").read_bytes()).verify(key)
     read.verify(own)
     told = verified(lambda hashed: digest(hashed, CONTENT), stamp, trust)
 

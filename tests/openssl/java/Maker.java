@@ -18,6 +18,7 @@ import org.bouncycastle.asn1.x509.Extension;
 import org.bouncycastle.asn1.x509.KeyPurposeId;
 import org.bouncycastle.asn1.x509.SubjectPublicKeyInfo;
 import org.bouncycastle.cert.X509CertificateHolder;
+import org.bouncycastle.cert.X509v2CRLBuilder;
 import org.bouncycastle.cert.jcajce.JcaCertStore;
 import org.bouncycastle.cert.jcajce.JcaX509ExtensionUtils;
 import org.bouncycastle.cert.jcajce.JcaX509v3CertificateBuilder;
@@ -44,11 +45,12 @@ import org.bouncycastle.operator.DigestCalculator;
 import org.bouncycastle.operator.DigestCalculatorProvider;
 import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.bouncycastle.operator.jcajce.JcaDigestCalculatorProviderBuilder;
+import org.bouncycastle.pkcs.jcajce.JcaPKCS10CertificationRequestBuilder;
 import org.bouncycastle.tsp.TimeStampRequestGenerator;
 import org.bouncycastle.tsp.TimeStampResponseGenerator;
 import org.bouncycastle.tsp.TimeStampTokenGenerator;
 
-/** Makes, for each algorithm named, a self-signed certificate and messages: NAME.der, .cms, .ocsp and .tsr. */
+/** Makes, for each algorithm named, a self-signed certificate and messages: NAME.der, .p10, .crl, .cms, .ocsp and .tsr. */
 public final class Maker {
     private static final byte[] CONTENT = "what is signed".getBytes();
 
@@ -68,6 +70,15 @@ public final class Maker {
         ContentSigner signer = new JcaContentSignerBuilder(name).setProvider("BC").build(pair.getPrivate());
         X509CertificateHolder own = certificate(name, pair, signer);
         write(name + ".der", own.getEncoded());
+        write(
+            name + ".p10",
+            new JcaPKCS10CertificationRequestBuilder(own.getSubject(), pair.getPublic()).build(signer).getEncoded());
+        Date today = new Date();
+        X509v2CRLBuilder revoked = new X509v2CRLBuilder(own.getSubject(), today);
+        revoked.setNextUpdate(new Date(today.getTime() + 3600000L));
+        revoked.addCRLEntry(BigInteger.valueOf(7), today, 4);
+        write(name + ".crl", revoked.build(signer).getEncoded());
+
         DigestCalculatorProvider digests = new JcaDigestCalculatorProviderBuilder().setProvider("BC").build();
         SignerInfoGenerator info = new JcaSignerInfoGeneratorBuilder(digests).build(signer, own);
 
