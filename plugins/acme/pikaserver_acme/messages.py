@@ -35,11 +35,11 @@ RESOURCES: Mapping[str, str] = {
 def directory(policy: Policy, places: Places, *, with_pairs: bool) -> Document:
     """Return the directory of a policy (section 7.1.1)."""
     found: Document = {name: places.named(path) for name, path in RESOURCES.items()}
-    found["meta"] = _meta(policy.rules) | pairs(with_pairs)
+    found["meta"] = _meta(policy.rules) | pairs(offered=with_pairs)
     return found
 
 
-def pairs(offered: bool) -> Document:  # noqa: FBT001 - it is all that there is to say
+def pairs(*, offered: bool) -> Document:
     """Return how a directory or an order says that finalize takes a ``relatedCsr``."""
     return {"relatedCsrAllowed": True} if offered else {}
 

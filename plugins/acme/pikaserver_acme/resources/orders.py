@@ -60,7 +60,8 @@ class _OrderAnswers:
             found, call.places, needed, renewal, stored(office.server.clock())
         )
         if renewal is None and document["status"] in _OPEN:
-            document |= messages.pairs(office.asking.offers_pair(call.policy, found.profile))
+            offered = office.asking.offers_pair(call.policy, found.profile)
+            document |= messages.pairs(offered=offered)
         url = call.places.order(found.id)
         self.door.answer(response, document, created=url if created else None)
         response.set_header("Location", url)
