@@ -43,8 +43,8 @@ def items(offers: list[tuple[str, Item]]) -> list[Item]:
 
 def signer_registry(ground: Ground, server: PluginServer) -> SignerRegistry:
     """Return the backends of all plugins; those that keep keys are given what seals them."""
-    backends = items(ground.plugins.signer_backends(server))
-    for backend in backends:
+    backends = dict(ground.plugins.signer_backends(server))
+    for scheme, backend in backends.items():
         if isinstance(backend, KeySealer):
-            backend.seal_with(ground.key_secrets(backend.scheme))
-    return SignerRegistry({backend.scheme: backend for backend in backends})
+            backend.seal_with(ground.key_secrets(scheme))
+    return SignerRegistry(backends)

@@ -11,6 +11,7 @@ import inspect
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import TypeVar, cast
 
 import click
@@ -121,10 +122,15 @@ class Plugins:
             offers.append((name, branch))
         return offers
 
-    def signer_backends(self, server: PluginServer) -> Offers[SignerBackend]:
-        """Return the places where keys live; each scheme once."""
+    def signer_backends(self, server: PluginServer) -> list[tuple[str, SignerBackend]]:
+        """Return the places where keys live, each with its scheme; each scheme once.
+
+        A backend is asked for its scheme here and never again: a second answer could name what
+        seals another one's keys.
+        """
         backends = self._collect("register_signer_backends", SignerBackend, server)
-        return unique(backends, lambda backend: backend.scheme, "key-reference scheme")
+        named = [(plugin, (backend.scheme, backend)) for plugin, backend in backends]
+        return [one for _, one in unique(named, itemgetter(0), "key-reference scheme")]
 
     def validators(self, server: PluginServer) -> Offers[Validator]:
         """Return the plugins' policy on requests."""
