@@ -1,7 +1,6 @@
 """A PKCS#11 module that crashes, hangs, or outlives the agent: only its worker suffers."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 
 from hsm_agent.stores.store import NewKey, StoreError, TokenFault
 from pikaserver.testing.patience import SECONDS, until
-from tests.hsm_agent.bad_module import MODULE_SOURCE, Misdeeds
+from tests.hsm_agent.bad_module import Misdeeds, compiled, settings
 from tests.hsm_agent.callers import is_gone, verify
 from tests.hsm_agent.softhsm import make_softhsm
 
@@ -29,16 +28,7 @@ def softhsm(tmp_path):
 
 @pytest.fixture(scope="module")
 def bad_module(tmp_path_factory):
-    """Compile a module that does what SoftHSM does, until it is told to misbehave."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler; a stopped worker shows the same")
-    folder = tmp_path_factory.mktemp("module")
-    (folder / "bad.c").write_text(MODULE_SOURCE)
-    library = folder / "bad.so"
-    options = ["-std=gnu11", "-shared", "-fPIC", "-w", "-o", library, folder / "bad.c", "-ldl"]
-    subprocess.run([compiler, *options], check=True)
-    return library
+    return compiled(tmp_path_factory.mktemp("module"))
 
 
 @pytest.fixture
@@ -48,9 +38,7 @@ def misdeeds(tmp_path):
 
 @pytest.fixture
 def bad(softhsm, bad_module, misdeeds):
-    """Give the settings that make a store use the bad module."""
-    environment = {"REAL_MODULE": softhsm.module, "MISDEEDS": str(misdeeds.folder)}
-    return {"module": str(bad_module), "environment": {**softhsm.environment, **environment}}
+    return settings(softhsm, bad_module, misdeeds)
 
 
 @pytest.fixture

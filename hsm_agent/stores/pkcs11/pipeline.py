@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 
-from hsm_agent.stores.pkcs11.lingering import Lingering
 from hsm_agent.stores.pkcs11.pipe import framed, number
 from hsm_agent.stores.pkcs11.restarts import Restarts
 from hsm_agent.stores.pkcs11.waiting import Answered, Waiting, answer_of, answered
@@ -27,8 +26,9 @@ _END_SECONDS = 2.0
 class Pipeline:
     """Sends what callers ask, in order, and hands each of them its answer.
 
-    The worker does one request after the other, so the oldest one without an answer is the one
-    that it died of, or hangs in; those behind it were not begun and are sent to the next worker.
+    The worker does one request after the other, and tells which it has begun: that one it died
+    of, or hangs in.  The others are sent to the next worker: those behind it were not begun, and
+    those before it were signed, but their answers waited for it to go with them.
     """
 
     def __init__(self, start: Start, window: int) -> None:
@@ -43,8 +43,7 @@ class Pipeline:
         self._ready = False
         self._restarts = Restarts()
         self._since = 0.0
-        self._lingering = Lingering()
-        self._hung: Waiting | None = None
+        self._hung = False
         self._closed = False
         self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pkcs11-worker", daemon=True)
@@ -206,10 +205,10 @@ class Pipeline:
     def _kill_if_hung(self) -> None:
         with self._lock:
             oldest = next(iter(self._waiting.values()), None)
-            if oldest is None or self._worker is None or self._hung is not None:
+            if oldest is None or self._worker is None or self._hung:
                 return
             if time.monotonic() >= self._deadline(oldest):
-                self._hung = oldest
+                self._hung = True
                 self._worker.kill()
 
     def _run(self) -> None:
@@ -218,12 +217,14 @@ class Pipeline:
             try:
                 worker = self._new_worker()
             except OSError as error:
-                self._after_death(f"did not start: {error.strerror}", begun=False)
+                self._after_death(f"did not start: {error.strerror}", None)
                 continue
             self._read_answers(worker)
             with self._order, self._lock:
                 self._worker = None
-            self._after_death(f"died {worker.ended()}", begun=True)
+            how = worker.ended()
+            self._after_death(f"died {how}", worker.begun.number())
+            worker.begun.close()
         with self._lock:
             left, self._waiting = list(self._waiting.values()), {}
         for waiting in left:
@@ -234,7 +235,7 @@ class Pipeline:
         worker = self._start(self._started)
         with self._order:
             with self._lock:
-                self._worker, self._hung, self._ready = worker, None, False
+                self._worker, self._hung, self._ready = worker, False, False
                 self._since = time.monotonic()
                 self._restarts.started(self._since)
                 waiting = list(self._waiting.values())
@@ -246,8 +247,6 @@ class Pipeline:
 
     def _read_answers(self, worker: WorkerProcess) -> None:
         while True:
-            if not worker.pipe.has_message():
-                self._lingering.wait(len(self._waiting))
             try:
                 answer = worker.pipe.receive()
             except WireError:
@@ -257,19 +256,20 @@ class Pipeline:
                 return
             with self._lock:
                 waiting = self._waiting.pop(number(answer, "n"), None)
-                now = time.monotonic()
-                self._lingering.note(now - self._since)
-                self._since, self._ready = now, True
+                self._since, self._ready = time.monotonic(), True
                 if "signature" in answer:
                     self._restarts.works()
             if waiting is not None:
                 waiting.answer = answer
                 waiting.done.put(waiting)
 
-    def _after_death(self, how: str, *, begun: bool) -> None:
-        """Decide who is sent again, and how long to wait with that."""
+    def _after_death(self, how: str, begun: int | None) -> None:
+        """Decide who is sent again, and how long to wait with that.
+
+        ``begun`` is the request that a worker had begun last, ``None`` where there was no worker.
+        """
         with self._lock:
-            failed = self._guilty(how) if begun else []
+            failed = [] if begun is None else self._guilty(how, begun)
             pause = self._restarts.died()
             if pause:
                 for waiting in self._waiting.values():
@@ -282,17 +282,19 @@ class Pipeline:
         for waiting in failed:
             waiting.done.put(waiting)
 
-    def _guilty(self, how: str) -> list[Waiting]:
+    def _guilty(self, how: str, begun: int) -> list[Waiting]:
         """Take out the request that the worker died of, unless it may be tried once more."""
-        asked, oldest = next(iter(self._waiting.items()), (0, None))
-        if oldest is None:
+        # It may have died before it noted the next one: then that is the oldest.
+        asked = begun if begun in self._waiting else next(iter(self._waiting), 0)
+        guilty = self._waiting.get(asked)
+        if guilty is None:
             return []
-        if oldest is self._hung:
-            oldest.fault = f"the PKCS#11 module did not answer within {oldest.limit:g} seconds"
-        elif oldest.once or oldest.tried:
-            oldest.fault = f"the worker of the PKCS#11 module {how} with this request"
+        if self._hung:
+            guilty.fault = f"the PKCS#11 module did not answer within {guilty.limit:g} seconds"
+        elif guilty.once or guilty.tried:
+            guilty.fault = f"the worker of the PKCS#11 module {how} with this request"
         else:
-            oldest.tried = True
+            guilty.tried = True
             return []
         del self._waiting[asked]
-        return [oldest]
+        return [guilty]

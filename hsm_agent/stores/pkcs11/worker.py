@@ -11,11 +11,14 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 from pkcs11 import Mechanism, PKCS11Error, Session
 from pkcs11.types import SignMixin
 
 from hsm_agent.stores.pkcs11 import objects
+from hsm_agent.stores.pkcs11.begun import Begun
+from hsm_agent.stores.pkcs11.lots import Lot
 from hsm_agent.stores.pkcs11.module_errors import refusal
 from hsm_agent.stores.pkcs11.pipe import Pipe, flag, framed, number, numbers, octets, text
 from hsm_agent.stores.pkcs11.refused import (
@@ -57,7 +60,7 @@ class Worker:
             answer = self._after(refusal(error))
         except Exception as error:  # noqa: BLE001  # the request boundary of this process
             answer = {"error": FAULT, "why": f"the worker stumbled over a {type(error).__name__}"}
-        return {**answer, "n": number(request, "n")}
+        return {"n": number(request, "n"), **answer}
 
     def _after(self, refused: Refused) -> Mapping[str, Value]:
         """Drop what the module no longer honours, so that the same request may come again."""
@@ -150,25 +153,35 @@ def die_with_parent(parent: int) -> None:
         signal.signal(ignored, signal.SIG_IGN)
 
 
-def main(descriptor: int, parent: int) -> None:
+def serve(pipe: Pipe, worker: Worker, begun: Begun) -> None:
+    """Answer request after request until nobody asks any more.
+
+    One thread for all: a second one that reads ahead costs more than it saves (measured).
+
+    Raises:
+        OSError: nobody is there to be answered.
+    """
+    lot = Lot(pipe.send)
+    while (request := pipe.receive()) is not None:
+        lot.begin(request)
+        begun.note(number(request, "n"))
+        lot.add(request, framed(worker.answer(request)), more=pipe.has_message())
+
+
+def main(descriptor: int, shared: int, parent: int) -> None:
     """Serve the line that the parent left open as this descriptor, until it closes."""
     die_with_parent(parent)
     pipe = Pipe(socket.socket(fileno=descriptor))
     settings = pipe.receive()
     if settings is not None:
         token = TokenSession(settings)
-        worker = Worker(token)
-        pipe.send(framed(_READY))
-        # One thread for all: a second one that reads ahead costs more than it saves (measured).
-        while (request := pipe.receive()) is not None:
-            try:
-                pipe.send(framed(worker.answer(request)))
-            except OSError:
-                break
+        with suppress(OSError):
+            pipe.send(framed(_READY))
+            serve(pipe, Worker(token), Begun(shared))
         token.drop()
     # Finalizers of modules are known to hang; the kernel cleans up as well.
     os._exit(0)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(*map(int, sys.argv[1:]))

@@ -5,10 +5,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import hsm_agent
+from hsm_agent.stores.pkcs11.begun import Begun
 from hsm_agent.stores.pkcs11.pipe import Pipe, framed
 from hsm_agent.wire.encoding import Value
 
@@ -26,12 +27,17 @@ class WorkerProcess:
     def __init__(self, settings: Mapping[str, Value], environment: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
         self.pipe = Pipe(ours)
+        shared = Begun.new()
+        self.begun = Begun(shared)
         try:
             with theirs:
-                self._process = _started(theirs.fileno(), environment)
+                self._process = _started([theirs.fileno(), shared], environment)
         except OSError:
             self.pipe.close()
+            self.begun.close()
             raise
+        finally:
+            os.close(shared)
         self.send(framed(settings), self.kill)
 
     @property
@@ -80,14 +86,14 @@ Start = Callable[[int], WorkerProcess]
 """Starts a worker; the number counts them."""
 
 
-def _started(descriptor: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _started(descriptors: Sequence[int], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the interpreter on our own code, also where that is not installed."""
     home = str(Path(hsm_agent.__file__).parent.parent)
     path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(  # noqa: S603  # our own interpreter and code, no shell
-        [sys.executable, "-P", "-m", _MODULE, str(descriptor), str(os.getpid())],
+        [sys.executable, "-P", "-m", _MODULE, *map(str, (*descriptors, os.getpid()))],
         env={**os.environ, **environment, "PYTHONPATH": path},
-        pass_fds=[descriptor],
+        pass_fds=descriptors,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
