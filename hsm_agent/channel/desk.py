@@ -18,8 +18,9 @@ class Desk:
     """The collaborators of every line.
 
     ``hello`` makes the first message as things are now, ``sign`` answers requests for one key
-    and algorithm, ``learned`` takes a node's list of nodes, ``relayed`` answers the frame of a
-    node that has no line here, ``report`` journals what the other side did wrong.
+    and algorithm as ``Service.sign`` does, ``learned`` takes a node's list of nodes, ``relayed``
+    answers the frame of a node that has no line here, ``report`` journals what the other side did
+    wrong.
     """
 
     hello: Callable[[], Hello]

@@ -1,15 +1,14 @@
 """One living line to one node: what comes is answered until the line ends."""
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
 from hsm_agent.channel.desk import Desk, refusal
 from hsm_agent.channel.faults import Dismissed, Lost
-from hsm_agent.channel.gathering import Gathering, Name
 from hsm_agent.channel.greeting import FramedLine
+from hsm_agent.channel.jobs import Jobs
 from hsm_agent.channel.lease import Lease
 from hsm_agent.channel.outbox import Outbox
 from hsm_agent.identity.nodes import is_proper
@@ -41,9 +40,6 @@ GOODBYE_SECONDS = 1.0
 QUIET_SECONDS = 1.0
 """How long a server that was told to ask for nothing may take to say that it heard it."""
 
-_Wanted: TypeAlias = dict[Name, list[Sign]]
-"""The signatures that one frame asks for."""
-
 
 class Line:
     """Greets the server, then serves it; `run` is the reading thread, and always ends raising."""
@@ -58,7 +54,9 @@ class Line:
         self._desk = desk
         self._lease: Lease | None = None
         self._outbox = Outbox(framed.send, lambda: self._waiting >= CROWD)
-        self._gathering = Gathering()
+        self._jobs = Jobs(
+            desk, facts=self._facts, give=self._give, refuse=self._refuse, count=self._count
+        )
         self._open = True
         self._waiting = 0
         self._counting = threading.Condition()
@@ -162,21 +160,17 @@ class Line:
 
     def _take_all(self, delivery: Delivery) -> None:
         """Take what one frame brought: its signatures last, but before the word that none come."""
-        wanted: _Wanted = defaultdict(list)
+        wanted: list[Sign] = []
         for message in delivery.messages:
             if isinstance(message, Sign) and not self._quiet.is_set():
-                wanted[message.key, message.algorithm].append(message)
+                wanted.append(message)
                 continue
             if isinstance(message, Drain):
                 # Whoever waits for that word looks then whether anything is unanswered.
-                self._take_wanted(wanted)
+                self._jobs.take(wanted)
+                wanted = []
             self._take(message, delivery.sent)
-        self._take_wanted(wanted)
-
-    def _take_wanted(self, wanted: _Wanted) -> None:
-        for name, requests in wanted.items():
-            self._take_signatures(name, requests)
-        wanted.clear()
+        self._jobs.take(wanted)
 
     def _take(self, message: Message, sent: int) -> None:
         match message:
@@ -214,30 +208,15 @@ class Line:
         elif not self._hand_over(partial(self._answer, request)):
             self._refuse(request, "busy", "too many requests wait")
 
-    def _take_signatures(self, name: Name, requests: Sequence[Sign]) -> None:
-        """Have signatures of one key made together, those for which there is room."""
-        places = self._desk.workers.reserve(len(requests))
-        for request in requests[places:]:
-            self._refuse(request, "busy", "too many requests wait")
-        with self._counting:
-            self._waiting += places
-        if places and self._gathering.put(name, requests[:places]):
-            self._begin(name)
-
-    def _begin(self, name: Name) -> None:
-        """Have a job begin; its requests have their places already."""
-        self._desk.workers.submit(partial(self._sign_gathered, name), 0)
-
     def _refuse(self, request: Request | Relay, code: str, why: str) -> None:
         self.refused += 1
         self._outbox.put(refusal(request, code, why, self._desk.mark()))
 
     def _hand_over(self, job: Callable[[], None]) -> bool:
-        with self._counting:
-            self._waiting += 1
+        self._count(1)
         taken = self._desk.workers.submit(partial(self._work, job))
         if not taken:
-            self._done(1)
+            self._count(-1)
         return taken
 
     def _work(self, job: Callable[[], None]) -> None:
@@ -246,12 +225,16 @@ class Line:
             if self._open:
                 job()
         finally:
-            self._done(1)
+            self._count(-1)
 
-    def _done(self, requests: int) -> None:
+    def _count(self, requests: int) -> None:
         with self._counting:
-            self._waiting -= requests
+            self._waiting += requests
             self._counting.notify_all()
+
+    def _facts(self) -> LineFacts | None:
+        """Return what is known of this line, ``None`` when nobody waits for answers any more."""
+        return LineFacts(self.number, "line", self.may_sign) if self._open else None
 
     def _answer(self, request: Request | Relay) -> None:
         facts = LineFacts(self.number, "line", self.may_sign)
@@ -259,30 +242,6 @@ class Line:
             self._give([self._desk.relayed(request, facts)])
         else:
             self._give([self._desk.answer(request, facts)])
-
-    def _sign_gathered(self, name: Name) -> None:
-        requests = self._gathering.take(name)
-        left = len(requests)
-        try:
-            for answers in self._answers(requests):
-                self._give(answers)
-                left -= len(answers)
-                self._leave(name, len(answers))
-        finally:
-            self._leave(name, left)
-
-    def _answers(self, requests: Sequence[Sign]) -> Iterator[Sequence[Message]]:
-        # As above: nobody waits for them.
-        if self._open:
-            facts = LineFacts(self.number, "line", self.may_sign)
-            yield from self._desk.sign(requests, facts)
-
-    def _leave(self, name: Name, requests: int) -> None:
-        """Give places of requests for signatures back; others may go on in their stead."""
-        self._done(requests)
-        self._desk.workers.release(requests)
-        if self._gathering.answered(name, requests):
-            self._begin(name)
 
     def _give(self, answers: Sequence[Message]) -> None:
         refused = sum(isinstance(answer, Refused) for answer in answers)

@@ -41,6 +41,8 @@ class Outbox:
             if not self._closed:
                 self._waiting.extend(messages)
                 self._changed.notify()
+                if len(self._waiting) >= ENOUGH:
+                    self._ended.notify()
 
     def send(self, *messages: Message) -> None:
         """Do as `put`, in the thread that calls, where nothing else is to be sent now."""
@@ -92,7 +94,7 @@ class Outbox:
             self._changed.wait_for(lambda: self._closed or self._waiting)
             self._busy += 1
             if len(self._waiting) < ENOUGH and not self._closed and self._crowded():
-                # What is put meanwhile wakes nobody.
+                # What is put meanwhile wakes nobody until it is enough.
                 self._ended.wait(LINGER_SECONDS)
             batch: list[Message] = []
             while self._waiting and len(batch) < MOST_MESSAGES:

@@ -73,7 +73,7 @@ class Service:
     def answer(self, request: Request, line: LineFacts) -> Answer:
         """Do what is asked, or say why not."""
         if isinstance(request, Sign):
-            [[answer]] = self.sign([request], line)
+            [answer] = [one for answers in self.sign([request], line) for one in answers]
             return answer
         digest = request_digest(request)
         try:
@@ -85,7 +85,10 @@ class Service:
             self._refusals.summarise()
 
     def sign(self, requests: Sequence[Sign], line: LineFacts) -> Iterator[Sequence[Answer]]:
-        """Yield the answers to requests for one key and algorithm, as they come."""
+        """Yield the answers to requests for one key and algorithm, as they come.
+
+        The first ones, perhaps none, come when all is decided and journaled.
+        """
         left = {request.id: request for request in requests}
         try:
             for settled in self._signing.sign(requests, line):

@@ -86,6 +86,7 @@ class Signing:
     def sign(self, requests: Sequence[Sign], line: LineFacts) -> Iterator[Sequence[Settled]]:
         """Yield what came of requests for one key and algorithm, as it comes.
 
+        What comes first, perhaps nothing, is what was refused: then all is decided and journaled.
         A fault is a `Refusal`, a `JournalFault`, or something that nobody expected; with any
         of them nothing was signed, or nothing that may leave the agent.
         """
@@ -97,8 +98,7 @@ class Signing:
                 settled.append(_failed(request, fault))
         decided = self._decided(cases, settled) if cases else []
         try:
-            if settled:
-                yield settled
+            yield settled
             if decided:
                 yield from self._use_key(decided)
         finally:

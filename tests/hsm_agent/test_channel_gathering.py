@@ -5,20 +5,40 @@ from dataclasses import replace
 
 import pytest
 
-from hsm_agent.channel.gathering import FEW, MOST, Gathering
+from hsm_agent.channel.gathering import ENOUGH, LARGE, MOST, Gathering, Kind
 from hsm_agent.wire.messages import Ping, Pong, Signed
+from pikaserver.testing.patience import SECONDS
 from tests.hsm_agent.agent_side import AgentSide, sign_request
 from tests.hsm_agent.wire_server import WireServer
 
-NAME = (bytes(32), "ed25519")
-OTHER = (bytes(32), "ml-dsa-65")
-ALL = FEW + 3
-"""Requests in one test: what keeps a key busy, and three that wait."""
+KIND = Kind(bytes(32), "ed25519", large=False)
+OTHER = Kind(bytes(32), "ml-dsa-65", large=False)
+SLOW = 1
+"""The request whose decision waits for the test."""
+
+
+class Deciding:
+    """A service that takes its time for the first answers; ``jobs`` are the numbers it got."""
+
+    def __init__(self, side):
+        self.side = side
+        self.jobs = []
+        self.began = threading.Semaphore(0)
+        self.gate = threading.Event()
+
+    def sign(self, requests, facts):
+        numbers = [int.from_bytes(one.id, "big") for one in requests]
+        self.jobs.append(numbers)
+        self.began.release()
+        if SLOW in numbers:
+            self.gate.wait(SECONDS)
+        yield []
+        yield [self.side.answer(one, facts) for one in requests]
 
 
 @pytest.fixture
 def agent(tmp_path):
-    side = AgentSide(tmp_path / "agent", threads=FEW)
+    side = AgentSide(tmp_path / "agent", threads=4)
     side.sign = side.desk.sign
 
     def sign(requests, facts):
@@ -27,6 +47,14 @@ def agent(tmp_path):
     side.desk = replace(side.desk, sign=sign)
     yield side
     side.close()
+
+
+@pytest.fixture
+def deciding(agent):
+    made = Deciding(agent)
+    agent.sign = made.sign
+    yield made
+    made.gate.set()
 
 
 @pytest.fixture
@@ -45,88 +73,106 @@ def let_it_read(line):
     line.receive(Pong)
 
 
-def test_jobs_begin_until_a_key_has_enough():
-    """What comes then waits for it; another key has jobs of its own."""
+def answered(line, count):
+    return sorted(int.from_bytes(line.receive(Signed).id, "big") for _ in range(count))
+
+
+def test_one_job_is_decided_at_a_time():
+    """What comes meanwhile is the next one; another key or algorithm has jobs of its own."""
     gathering = Gathering()
-
-    begun = []
-    for number in range(FEW + 2):
-        begun.append(gathering.put(NAME, [sign_request(number)]))
-        if begun[-1]:
-            gathering.take(NAME)
-
-    assert [True] * FEW + [False] * 2 == begun
+    assert gathering.put(KIND, [sign_request(1)])
+    assert not gathering.put(KIND, [sign_request(2)])
     assert gathering.put(OTHER, [sign_request(9)])
+    assert 2 == len(gathering.take(KIND))
+    assert not gathering.put(KIND, [sign_request(3)])
+
+    assert gathering.decided(KIND)
+
+    assert [sign_request(3).id] == [one.id for one in gathering.take(KIND)]
 
 
-def test_only_one_job_begins_for_what_waits():
-    """It takes all of that: a second one would find nothing."""
+def test_a_job_is_a_lot_and_the_next_one_begins_when_few_are_left():
+    """In their order, so many at most; with the last answer nothing is kept."""
     gathering = Gathering()
+    waiting = [sign_request(number) for number in range(3 * MOST)]
+    gathering.put(KIND, waiting)
+    assert waiting[:MOST] == gathering.take(KIND)
+    assert gathering.decided(KIND)
+    assert waiting[MOST : 2 * MOST] == gathering.take(KIND)
+    assert not gathering.decided(KIND)
 
-    begun = [gathering.put(NAME, [sign_request(number)]) for number in range(3)]
+    begun = [gathering.answered(KIND, 1) for _ in range(MOST)]
 
-    assert [True, False, False] == begun
-    assert [sign_request(number).id for number in range(3)] == [
-        one.id for one in gathering.take(NAME)
-    ]
-
-
-def test_the_next_job_begins_when_few_are_left():
-    """A job is of so many at most, in their order; with the last answer nothing is kept."""
-    gathering = Gathering()
-    waiting = [sign_request(n) for n in range(MOST + 1)]
-    gathering.put(NAME, waiting)
-    first = gathering.take(NAME)
-
-    begun = [gathering.answered(NAME, 1) for _ in range(MOST)]
-
-    assert waiting[:MOST] == first
-    assert MOST - FEW == begun.index(True)
+    assert 2 * MOST - ENOUGH == begun.index(True)
     assert 1 == begun.count(True)
-    assert waiting[MOST:] == gathering.take(NAME)
-    assert not gathering.answered(NAME, 1)
-    assert gathering.put(NAME, waiting[:1])
+    assert waiting[2 * MOST :] == gathering.take(KIND)
+    assert not gathering.decided(KIND)
+    assert not gathering.answered(KIND, 2 * MOST)
+    assert gathering.put(KIND, waiting[:1])
 
 
-def test_what_comes_while_a_key_is_busy_is_one_job(agent, line):
-    """Each frame brought one request; the first ones keep the key busy."""
-    begun, groups = threading.Semaphore(0), []
+def test_large_structures_are_of_a_kind_of_their_own():
+    """A CRL takes long to read; certificates of its key do not wait for that."""
+    certificate = sign_request(1)
+    crl = replace(certificate, tbs=bytes(LARGE + 1))
 
-    def sign(requests, facts):
-        groups.append([int.from_bytes(one.id, "big") for one in requests])
-        begun.release()
-        yield [agent.answer(one, facts) for one in requests]
+    assert Kind(certificate.key, "ed25519", large=False) == Kind.of(certificate)
+    assert Kind(certificate.key, "ed25519", large=True) == Kind.of(crl)
 
-    agent.sign = sign
-    agent.gate.clear()
-    for number in range(FEW):
+
+def test_what_comes_while_a_job_is_decided_is_the_next_one(line, deciding):
+    """Each frame brought one request."""
+    for number in range(SLOW, SLOW + 4):
         line.send(sign_request(number))
-        begun.acquire(timeout=10)
-    for number in range(FEW, ALL):
-        line.send(sign_request(number))
+        if number == SLOW:
+            assert deciding.began.acquire(timeout=SECONDS)
     let_it_read(line)
+    deciding.gate.set()
+
+    assert [1, 2, 3, 4] == answered(line, 4)
+    assert [[1], [2, 3, 4]] == deciding.jobs
+
+
+def test_what_is_decided_holds_up_no_decision(agent, line, deciding):
+    """While the key is used, the next ones are decided."""
+    agent.gate.clear()
+    deciding.gate.set()
+    for number in range(2, 5):
+        line.send(sign_request(number))
+        assert deciding.began.acquire(timeout=SECONDS)
+
     agent.gate.set()
 
-    answered = sorted(int.from_bytes(line.receive(Signed).id, "big") for _ in range(ALL))
+    assert [2, 3, 4] == answered(line, 3)
+    assert [[2], [3], [4]] == deciding.jobs
 
-    assert list(range(ALL)) == answered
-    assert [[number] for number in range(FEW)] + [list(range(FEW, ALL))] == groups
+
+def test_a_large_structure_holds_up_nothing_else(line, deciding):
+    """It is still being read when the others are answered."""
+    line.send(replace(sign_request(SLOW), tbs=bytes(LARGE + 1)))
+    assert deciding.began.acquire(timeout=SECONDS)
+
+    line.send(sign_request(2))
+
+    assert [2] == answered(line, 1)
+    deciding.gate.set()
+    assert [SLOW] == answered(line, 1)
 
 
 def test_a_job_that_fails_leaves_the_others_their_answers(agent, line):
     """Whatever happens to one, nobody who waits behind it is forgotten, and places are free."""
 
     def sign(requests, facts):
-        if int.from_bytes(requests[0].id, "big") < FEW:
+        if int.from_bytes(requests[0].id, "big") < ENOUGH:
             raise ValueError("nobody expected it")
         yield [agent.answer(one, facts) for one in requests]
 
     agent.sign = sign
-    for number in range(FEW):
+    for number in range(ENOUGH):
         line.send(sign_request(number))
         let_it_read(line)
-    line.send(sign_request(FEW))
+    line.send(sign_request(ENOUGH))
 
-    assert FEW == int.from_bytes(line.receive(Signed).id, "big")
-    assert agent.workers.wait_idle(5)
+    assert [ENOUGH] == answered(line, 1)
+    assert agent.workers.wait_idle(SECONDS)
     assert 0 == agent.workers.waiting()
