@@ -35,6 +35,7 @@ from hsm_agent.wire.messages import (
     Signed,
 )
 from hsm_agent.wire.session import Session
+from pikaserver_agents.crowd import Crowd
 from pikaserver_agents.outbox import Outbox
 from pikaserver_agents.peers import Peer
 from pikaserver_agents.printing import printable
@@ -59,8 +60,6 @@ TakeRelayed: TypeAlias = Callable[[Relayed | Refused | None], None]
 FRAME_SECONDS = 60.0
 """How long a frame may take; one with a sign of life is due much sooner."""
 GOODBYE_SECONDS = 1.0
-CROWD = 8
-"""So many unanswered requests are load: new ones then wait for each other, to share a frame."""
 
 
 class WrongAnswer(WireError):
@@ -101,10 +100,10 @@ class Line:
         self.why = ""
         self._stream = stream
         self._session = session
-        self._outbox = Outbox(lambda: len(self._asked) >= CROWD)
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._asked: dict[bytes, tuple[bytes, Inbox]] = {}
+        self._outbox = Outbox(Crowd(self._asked, monotonic))
         self._relayed: dict[bytes, TakeRelayed] = {}
         self._closed = False
 

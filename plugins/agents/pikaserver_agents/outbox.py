@@ -9,7 +9,7 @@ from hsm_agent.wire.session import MOST_MESSAGES
 
 FULL_FRAME = 1024 * 1024
 """Octets after which the next message has to wait for the next frame."""
-LINGER_SECONDS = 0.002
+LINGER_SECONDS = 0.004
 """How long the first message waits for others while many are on their way."""
 ENOUGH = 8
 """So many messages do not wait for more."""
@@ -36,6 +36,8 @@ class Outbox:
             if not self._closed:
                 self._waiting.extend(messages)
                 self._changed.notify()
+                if len(self._waiting) >= ENOUGH:
+                    self._ended.notify()
 
     def is_idle(self) -> bool:
         """Tell whether a message that is sent beside this one overtakes nothing, nor a crowd."""
@@ -53,7 +55,7 @@ class Outbox:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting)
             if len(self._waiting) < ENOUGH and not self._closed and self._crowded():
-                # What is put meanwhile wakes nobody.
+                # What is put meanwhile wakes nobody until it is enough.
                 self._ended.wait(LINGER_SECONDS)
             batch: list[Message] = []
             octets = 0
