@@ -69,8 +69,14 @@ def _ordered(value: Value) -> Value:
     if isinstance(value, str | bytes | int):
         return value
     if isinstance(value, dict | Mapping):
-        return {key: _ordered(value[key]) for key in in_order(value)}
+        return {key: _ordered(value[key]) for key in _known_order(tuple(value))}
     return [_ordered(item) for item in value]
+
+
+@lru_cache(maxsize=512)
+def _known_order(keys: tuple[str, ...]) -> list[str]:
+    """Return what `in_order` does; the same maps are written again and again."""
+    return in_order(keys)
 
 
 def _octets(key: str) -> int:
