@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from hsm_agent.cli.enroll_options import add_enroll_options, add_key_kinds
 from hsm_agent.control.exit_codes import USAGE
+from hsm_agent.software import software
 
 DATA = Path("/var/lib/hsm-agent")
 FORMATS = ("table", "json")
@@ -34,6 +35,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """
     arguments = argparse.Namespace(data=DATA, output="table", debug=False)
     parser = Parser("hsm-agent", description=_ABOUT, epilog=_EPILOG, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=software())
     _commands(parser)
     return parser.parse_args(words, arguments)
 

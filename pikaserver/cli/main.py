@@ -70,6 +70,7 @@ def _group(arguments: Sequence[str]) -> tuple[click.Group, object]:
     A plugin's command is given a console beside it.
     """
     group = click.Group("pikaserver", help="A plugin-based PKI server.", epilog=_EPILOG)
+    click.version_option(package_name="pikaserver", message="%(prog)s %(version)s")(group)
     for noun in NOUNS:
         group.add_command(click.Command(noun.name, help=noun.help))
     typed = next((word for word in arguments if not word.startswith("-")), None)
