@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, Dialect, Select
+from sqlalchemy import ClauseElement, Connection, Dialect, LargeBinary, Select
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -24,7 +24,7 @@ class _Compiled:
     text: str
     constants: Values
     converters: Sequence[tuple[str, Callable[[object], object]]]
-    results: Sequence[Callable[[Any], Any] | None]
+    results: Sequence[tuple[int, Callable[[Any], Any]]]
 
     def parameters(self, values: Values) -> dict[str, object]:
         merged = {**self.constants, **values}
@@ -33,8 +33,12 @@ class _Compiled:
         return merged
 
     def result(self, row: Sequence[Any]) -> tuple[Any, ...]:
-        converted = zip(row, self.results, strict=True)
-        return tuple(value if convert is None else convert(value) for value, convert in converted)
+        if not self.results:
+            return tuple(row)
+        values = list(row)
+        for place, convert in self.results:
+            values[place] = convert(values[place])
+        return tuple(values)
 
 
 class Prepared:
@@ -103,18 +107,21 @@ class Prepared:
         converters = [
             (name, convert)
             for name, parameter in compiled.binds.items()
+            # Both drivers take octets as they are; SQLAlchemy would wrap each of them.
             if name in compiled.params
+            and not isinstance(parameter.type, LargeBinary)
             and (convert := parameter.type.dialect_impl(dialect).bind_processor(dialect))
         ]
         constants = {name: value for name, value in compiled.params.items() if name not in names}
         return _Compiled(compiled.string, constants, converters, self._results(dialect))
 
-    def _results(self, dialect: Dialect) -> Sequence[Callable[[Any], Any] | None]:
+    def _results(self, dialect: Dialect) -> Sequence[tuple[int, Callable[[Any], Any]]]:
         if not isinstance(self._statement, Select):
             return ()
         return [
-            column.type.dialect_impl(dialect).result_processor(dialect, None)
-            for column in self._statement.selected_columns
+            (place, convert)
+            for place, column in enumerate(self._statement.selected_columns)
+            if (convert := column.type.dialect_impl(dialect).result_processor(dialect, None))
         ]
 
 

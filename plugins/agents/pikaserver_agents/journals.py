@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hsm_agent.wire.messages import JournalLines, JournalRead, Mark, Refused
@@ -44,16 +44,22 @@ def follow(before: Mark, octets: bytes) -> JournalLine:
     Raises:
         Contradiction: it is none, or does not continue that mark.
     """
+    number = before.index + 1
     try:
         fields = json.loads(octets)
     except (ValueError, RecursionError) as error:
-        raise Contradiction(f"line {before.index + 1} is no JSON") from error
-    number = before.index + 1
-    match fields:
-        case {"i": int(index), "prev": str(prev)} if index == number and prev == before.head.hex():
-            return JournalLine(Mark(number, sha256(octets)), fields)
-        case _:
-            raise Contradiction(f"line {number} does not continue line {before.index}")
+        raise Contradiction(f"line {number} is no JSON") from error
+    if not isinstance(fields, dict) or not _continues(before, fields):
+        raise Contradiction(f"line {number} does not continue line {before.index}")
+    return JournalLine(Mark(number, sha256(octets)), fields)
+
+
+def _continues(before: Mark, fields: Mapping[str, object]) -> bool:
+    # True is 1 and 5.0 is 5 for Python, and neither is the number of a line.
+    index = fields.get("i")
+    return (
+        type(index) is int and index == before.index + 1 and fields.get("prev") == before.head.hex()
+    )
 
 
 class Journals:
@@ -110,14 +116,14 @@ class Journals:
             Contradiction: they do not follow, or contradict what the agent told.
         """
         row = self._row(agent)
-        mark, heads = row.mirrored, {row.mark.index: row.mark.head}
+        mark = row.mirrored
         first = mark.index + 1
         lines = lines[first - number :] if number <= first else ()
         if not lines:
             return mark
         with self._server.database.reading() as connection:
-            between = histories.marks_between(connection, agent, first, first + len(lines))
-        heads |= {one.index: one.head for one in between}
+            answers = histories.heads_between(connection, agent, first, first + len(lines))
+        heads = {row.mark.index: row.mark.head, **answers}
         for octets in lines:
             mark = follow(mark, octets).mark
             if heads.get(mark.index, mark.head) != mark.head:

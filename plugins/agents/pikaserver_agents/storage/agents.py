@@ -1,12 +1,14 @@
 """The agents: who they are, in which state, and how far their journals are known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from hsm_agent.wire.messages import Mark
+from pikaserver.api.prepared import Prepared
 from pikaserver_agents.storage import marks, revisions
 from pikaserver_agents.storage.marks import Known
 from pikaserver_agents.storage.tables import agent
@@ -79,6 +81,8 @@ _ROWS = select(
     agent.c.enrolled_at,
     agent.c.last_seen,
 ).order_by(agent.c.name)
+_NAMES = _ROWS.selected_columns.keys()
+_BY_NAME = Prepared(_ROWS.where(agent.c.name == bindparam("of_name")))
 
 
 def list_all(connection: Connection) -> Sequence[AgentRow]:
@@ -90,8 +94,11 @@ def list_all(connection: Connection) -> Sequence[AgentRow]:
 
 def find(connection: Connection, name: str) -> AgentRow | None:
     """Return one agent, ``None`` where there never was one of that name."""
-    row = connection.execute(_ROWS.where(agent.c.name == name)).mappings().one_or_none()
-    return None if row is None else _row(row, marks.find(connection, name))
+    found = _BY_NAME.row(connection, {"of_name": name})
+    if found is None:
+        return None
+    row = dict(zip(_NAMES, found, strict=True))
+    return _row(row, marks.find(connection, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +210,7 @@ def set_seen(connection: Connection, name: str, now: int) -> None:
     connection.execute(update(agent).where(agent.c.name == name).values(last_seen=now))
 
 
-def _row(values: RowMapping, known: Known) -> AgentRow:
+def _row(values: Mapping[Any, Any], known: Known) -> AgentRow:
     following = None
     if values["next_pin"] is not None:
         following = Identity(

@@ -1,11 +1,12 @@
 """What agents were asked, and what their journals say: both halves of a comparison."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, func, insert, select
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select
 
 from hsm_agent.wire.messages import Mark
+from pikaserver.api.prepared import Prepared
 from pikaserver_agents.storage import revisions
 from pikaserver_agents.storage.tables import history, journal_line
 
@@ -26,6 +27,14 @@ class HistoryRow:
     at: int
 
 
+_ADD = Prepared(insert(history).inline())
+_HEADS = Prepared(
+    select(history.c.journal_index, history.c.journal_head).where(
+        history.c.agent == bindparam("of_agent"),
+        history.c.journal_index >= bindparam("first"),
+        history.c.journal_index <= bindparam("last"),
+    )
+)
 _HISTORY = select(
     history.c.id,
     history.c.agent,
@@ -40,9 +49,9 @@ _HISTORY = select(
 
 
 def add(connection: Connection, rows: Sequence[HistoryRow]) -> None:
-    """Store what was asked."""
-    connection.execute(
-        insert(history),
+    """Store what was asked, at least one row."""
+    _ADD.run_many(
+        connection,
         [
             {
                 "id": row.id,
@@ -88,16 +97,9 @@ def signed_after(connection: Connection, agent: str, index: int) -> Iterator[byt
     return connection.scalars(rows)
 
 
-def marks_between(connection: Connection, agent: str, first: int, last: int) -> Sequence[Mark]:
-    """Return what answers said of the lines of a journal from one number to another."""
-    rows = connection.execute(
-        select(history.c.journal_index, history.c.journal_head).where(
-            history.c.agent == agent,
-            history.c.journal_index >= first,
-            history.c.journal_index <= last,
-        )
-    )
-    return [Mark(index, head) for index, head in rows]
+def heads_between(connection: Connection, agent: str, first: int, last: int) -> Mapping[int, bytes]:
+    """Return what answers said of the lines of a journal from one number to another: the heads."""
+    return dict(_HEADS.rows(connection, {"of_agent": agent, "first": first, "last": last}))
 
 
 def add_lines(connection: Connection, agent: str, first: int, lines: Sequence[bytes]) -> None:

@@ -1,15 +1,13 @@
 """Requests to agents that this process has no line to: relayed by a node, or carried by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    CursorResult,
     Integer,
-    RowMapping,
     bindparam,
     delete,
     insert,
@@ -18,6 +16,7 @@ from sqlalchemy import (
     update,
 )
 
+from pikaserver.api.prepared import Prepared
 from pikaserver_agents.storage.tables import job
 
 
@@ -76,14 +75,17 @@ _ROWS = select(
     job.c.sequence,
     job.c.answer,
 )
-# Nodes ask this many times a second: it is built once.
+_NAMES = _ROWS.selected_columns.keys()
+# Nodes ask these many times a second: for the end of a request, and for new ones, in vain mostly.
+_BY_ID = Prepared(_ROWS.where(job.c.id == bindparam("of_id")))
+_RELAYED = (
+    job.c.way == Way.RELAY,
+    job.c.state == JobState.NEW,
+    job.c.deadline > bindparam("now"),
+)
+_ANY_NEW = Prepared(select(job.c.id).where(*_RELAYED).limit(1))
 _NEW = (
-    _ROWS.where(
-        job.c.way == Way.RELAY,
-        job.c.state == JobState.NEW,
-        job.c.agent.in_(bindparam("agents", expanding=True)),
-        job.c.deadline > bindparam("now"),
-    )
+    _ROWS.where(*_RELAYED, job.c.agent.in_(bindparam("agents", expanding=True)))
     .order_by(job.c.created_at)
     .limit(bindparam("most", type_=Integer))
 )
@@ -111,17 +113,21 @@ def add(connection: Connection, row: JobRow) -> None:
 
 def find(connection: Connection, job_id: bytes) -> JobRow | None:
     """Return one request."""
-    return _one(connection.execute(_ROWS.where(job.c.id == job_id)))
+    found = _BY_ID.row(connection, {"of_id": job_id})
+    return None if found is None else _row(dict(zip(_NAMES, found, strict=True)))
 
 
 def by_deed(connection: Connection, agent: str, deed: bytes) -> JobRow | None:
     """Return the request that wishes the same of an agent without a line."""
     wanted = _ROWS.where(job.c.agent == agent, job.c.deed == deed, job.c.way == Way.OFFLINE)
-    return _one(connection.execute(wanted.order_by(job.c.created_at).limit(1)))
+    row = connection.execute(wanted.order_by(job.c.created_at).limit(1)).mappings().one_or_none()
+    return None if row is None else _row(row)
 
 
 def new_for(connection: Connection, agents: Sequence[str], now: int, most: int) -> Sequence[JobRow]:
     """Return requests to be relayed to some agents, the oldest first."""
+    if not _ANY_NEW.yields(connection, {"now": now}):
+        return []
     rows = connection.execute(_NEW, {"agents": agents, "now": now, "most": most})
     return [_row(row) for row in rows.mappings()]
 
@@ -215,11 +221,6 @@ def _move(connection: Connection, job_id: bytes, before: JobState, after: JobSta
     return connection.execute(moved).rowcount == 1
 
 
-def _one(found: CursorResult[Any]) -> JobRow | None:
-    row = found.mappings().one_or_none()
-    return None if row is None else _row(row)
-
-
-def _row(values: RowMapping) -> JobRow:
+def _row(values: Mapping[Any, Any]) -> JobRow:
     words = {"way": Way(values["way"]), "state": JobState(values["state"])}
     return JobRow(**{**values, **words})

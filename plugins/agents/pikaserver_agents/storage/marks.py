@@ -7,9 +7,10 @@ whatever else stands in the transactions that their marks share.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from hsm_agent.wire.messages import Mark
+from pikaserver.api.prepared import Prepared
 from pikaserver_agents.storage import revisions
 from pikaserver_agents.storage.tables import mark
 
@@ -28,6 +29,14 @@ class Known:
 
 
 _MARKS = select(mark.c.agent, mark.c.node, mark.c.index, mark.c.head)
+_OF_AGENT = Prepared(_MARKS.where(mark.c.agent == bindparam("of_agent")))
+_RAISE = (
+    update(mark)
+    .where(mark.c.agent == bindparam("of_agent"), mark.c.node == bindparam("of_node"))
+    .values(index=bindparam("new_index"), head=bindparam("new_head"))
+)
+_RAISE_OLDER = Prepared(_RAISE.where(mark.c.index < bindparam("new_index")))
+_RAISE_THIS = Prepared(_RAISE.where(mark.c.index == bindparam("old_index")))
 
 
 def list_all(connection: Connection) -> Mapping[str, Known]:
@@ -41,19 +50,14 @@ def list_all(connection: Connection) -> Mapping[str, Known]:
 def find(connection: Connection, agent: str) -> Known:
     """Return what is known of one agent's journal."""
     known = Known()
-    for _, node, index, head in connection.execute(_MARKS.where(mark.c.agent == agent)):
+    for _, node, index, head in _OF_AGENT.rows(connection, {"of_agent": agent}):
         known = _with(known, node, Mark(index, head))
     return known
 
 
 def raise_told(connection: Connection, agent: str, node: int, told: Mark) -> None:
     """Remember the newest mark that a node was told; an older one changes nothing."""
-    raised = connection.execute(
-        update(mark)
-        .where(mark.c.agent == agent, mark.c.node == node, mark.c.index < told.index)
-        .values(index=told.index, head=told.head)
-    )
-    if raised.rowcount == 0:
+    if _RAISE_OLDER.run(connection, _raised(agent, node, told)) == 0:
         _insert(connection, agent, node, told)
 
 
@@ -61,12 +65,12 @@ def raise_mirrored(connection: Connection, agent: str, before: Mark, after: Mark
     """Move on with the mirror; ``False`` if another node did so meanwhile."""
     if before.index == 0 and _insert(connection, agent, _MIRROR, after):
         return True
-    changed = connection.execute(
-        update(mark)
-        .where(mark.c.agent == agent, mark.c.node == _MIRROR, mark.c.index == before.index)
-        .values(index=after.index, head=after.head)
-    )
-    return changed.rowcount == 1
+    values = {**_raised(agent, _MIRROR, after), "old_index": before.index}
+    return _RAISE_THIS.run(connection, values) == 1
+
+
+def _raised(agent: str, node: int, new: Mark) -> Mapping[str, object]:
+    return {"of_agent": agent, "of_node": node, "new_index": new.index, "new_head": new.head}
 
 
 def _insert(connection: Connection, agent: str, node: int, new: Mark) -> bool:

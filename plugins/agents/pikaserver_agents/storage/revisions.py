@@ -1,20 +1,22 @@
 """A number that moves with every change of agents, keys, codes and nodes: cheap to look at."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
-from sqlalchemy import Connection, Insert, Table, select, update
+from sqlalchemy import Connection, Insert, Table, bindparam, select, update
 from sqlalchemy.dialects import sqlite
 
+from pikaserver.api.prepared import Prepared
 from pikaserver_agents.storage.tables import revision
 
 _ONLY = 1
-_NUMBER = select(revision.c.number).where(revision.c.id == _ONLY)
+_NUMBER = Prepared(select(revision.c.number).where(revision.c.id == bindparam("only")))
 _ADVANCE = update(revision).where(revision.c.id == _ONLY).values(number=revision.c.number + 1)
 
 
 def number(connection: Connection) -> int:
     """Return the number as it is."""
-    return connection.scalar(_NUMBER) or 0
+    return _NUMBER.number(connection, {"only": _ONLY})
 
 
 def advance(connection: Connection) -> None:
@@ -31,22 +33,30 @@ def advance(connection: Connection) -> None:
 def insert_unless_there(connection: Connection, table: Table, row: Mapping[str, object]) -> bool:
     """Insert a row unless one of its unique values is taken; tell whether it was inserted."""
     # A driver need not count inserted rows; a row that comes back was inserted.
-    key = next(iter(table.primary_key.columns))
-    inserting = _inserting(connection, table).values(dict(row)).returning(key)
-    return connection.execute(inserting).one_or_none() is not None
+    inserting = _inserting(connection.dialect.name, table, tuple(row), returning=True)
+    return inserting.yields(connection, row)
 
 
 def insert_what_is_not_there(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]
 ) -> None:
     """Insert rows, at least one, but for those that have a unique value which is taken."""
-    connection.execute(_inserting(connection, table), [dict(row) for row in rows])
+    inserting = _inserting(connection.dialect.name, table, tuple(rows[0]), returning=False)
+    inserting.run_many(connection, rows)
 
 
-def _inserting(connection: Connection, table: Table) -> Insert:
-    """Return what inserts rows but for those that have a unique value which is taken."""
-    if connection.dialect.name == "postgresql":
+@cache
+def _inserting(dialect: str, table: Table, _names: tuple[str, ...], *, returning: bool) -> Prepared:
+    """Return what inserts rows but for those that have a unique value which is taken.
+
+    Each set of columns has a text of its own.
+    """
+    inserting: Insert
+    if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - large, and only needed there
 
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+        inserting = postgresql.insert(table).on_conflict_do_nothing()
+    else:
+        inserting = sqlite.insert(table).on_conflict_do_nothing()
+    key = next(iter(table.primary_key.columns))
+    return Prepared(inserting.returning(key) if returning else inserting.inline())
