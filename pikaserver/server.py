@@ -78,7 +78,7 @@ class PkiServer:
         self.certificates = CertificateStore(database, clock)
         self.lockouts = SharedLockouts(database, clock)
         self.codes = Codes(database, self.templates, self.audit, clock, self.entropy)
-        self.requests = WaitingRequests(database, self.audit, self.events, clock)
+        self.requests = WaitingRequests(database, self.templates, self.audit, self.events, clock)
         self.revocations = Revocations(database, self.audit, self.events, clock)
         self.devices = DeviceDirectory(database, self.revocations, self.audit, clock)
         self.renewals = self._renewals()

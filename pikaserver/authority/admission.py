@@ -11,6 +11,7 @@ from pikaserver.api.templates import Template
 from pikaserver.asn1.serials import write_serial
 from pikaserver.authority.bindings import check_binding
 from pikaserver.authority.decisions import DecisionTrace
+from pikaserver.authority.templates.durations import write_duration
 
 MayRenew = Callable[[CertificateRecord, datetime], bool]
 
@@ -141,20 +142,21 @@ def check_renewal(
     trace.allow("renewal", asked, "the certificate is valid and its window is open")
 
 
-def lifetime(request: EnrollmentRequest, template: Template, trace: DecisionTrace) -> timedelta:
-    """Return how long the certificate shall live.
+def lifetime(asked: timedelta | None, template: Template, trace: DecisionTrace) -> timedelta:
+    """Return how long the certificate shall live, where ``asked`` was asked for.
 
     Raises:
         RequestRejected: another period was asked than the template lets anybody choose.
     """
-    asked = request.validity
     rules = template.validity
     if asked is None:
         return rules.period
     if not rules.overridable:
-        trace.refuse("validity", str(asked), "the template fixes the validity")
+        why = f"template {template.name!r} fixes the validity: {write_duration(rules.period)}"
+        trace.refuse("validity", str(asked), why)
     if asked <= timedelta(0) or asked > rules.maximum:
-        why = f"at most {rules.maximum.days} days are allowed"
+        most = write_duration(rules.maximum)
+        why = f"template {template.name!r} allows a validity of at most {most}"
         trace.refuse("validity", str(asked), why)
     trace.allow("validity", str(asked), f"the template allows up to {rules.maximum}")
     return asked

@@ -142,7 +142,7 @@ class Preparation:
         trace: DecisionTrace,
     ) -> tuple[datetime, datetime]:
         now = self.clock().replace(microsecond=0)
-        period = lifetime(request, template, trace)
+        period = lifetime(request.validity, template, trace)
         ceiling = issuer.certificate.not_valid_after_utc
         if ceiling <= now:
             trace.refuse("validity", template.authority, "the authority has expired")

@@ -21,10 +21,12 @@ from pikaserver.api.storage import Database
 from pikaserver.asn1.crmf import read_any_request
 from pikaserver.asn1.csr_redaction import without_password
 from pikaserver.asn1.names import general_name_text
+from pikaserver.authority.admission import lifetime
 from pikaserver.authority.audit import AuditTrail
 from pikaserver.authority.decisions import DecisionTrace
 from pikaserver.authority.events import Events
 from pikaserver.authority.preparation import TemplateVersion
+from pikaserver.authority.templates.directory import TemplateDirectory
 from pikaserver.storage import certificates as certificates_storage
 from pikaserver.storage import pairs
 from pikaserver.storage import requests as storage
@@ -82,8 +84,16 @@ class Approval:
 class WaitingRequests:
     """Keeps the requests of templates that want an approval."""
 
-    def __init__(self, database: Database, audit: AuditTrail, events: Events, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        templates: TemplateDirectory,
+        audit: AuditTrail,
+        events: Events,
+        clock: Clock,
+    ) -> None:
         self._database = database
+        self._templates = templates
         self._audit = audit
         self._events = events
         self._clock = clock
@@ -100,6 +110,7 @@ class WaitingRequests:
 
         Raises:
             RequestRejected: the device that asks was retired.
+            Unavailable: the same was stored at the same moment.
         """
         new = _new_request(request, version, trace, self._clock(), device)
         if second is not None:
@@ -187,16 +198,18 @@ class WaitingRequests:
         Raises:
             NotFound: no such request.
             Conflict: somebody decided already.
+            RequestRejected: a template of the request does not allow this validity.
         """
         state = RequestState.APPROVED if approve else RequestState.DECLINED
         with self._database.transaction() as connection:
-            storage.get(connection, request_id)
+            stored = storage.get(connection, request_id)
             decided = storage.decide(
                 connection, request_id, state, by=actor, at=self._clock(), comment=comment
             )
             if not decided:
                 raise Conflict(f"somebody has already decided on request {request_id}")
             if validity is not None:
+                self._check_validity(connection, stored, validity)
                 storage.override_validity(connection, request_id, validity)
             self._audit.record(
                 connection,
@@ -206,6 +219,18 @@ class WaitingRequests:
                 comment=comment,
                 validity_seconds=int(validity.total_seconds()) if validity else None,
             )
+
+    def _check_validity(
+        self, connection: Connection, stored: RequestRecord, validity: timedelta
+    ) -> None:
+        """Ask each template now: after a yes that it does not allow nothing could be issued."""
+        asked = [(stored.template, stored.template_version)]
+        second = pairs.of_request(connection, stored.id)
+        if second is not None:
+            asked.append((second.template, second.template_version))
+        for name, number in asked:
+            template = self._templates.version_in(connection, name, number).template
+            lifetime(validity, template, DecisionTrace())
 
     def approval(self, request_id: int) -> OneTimeProof:
         """Return the approval of a request as a proof to be spent."""

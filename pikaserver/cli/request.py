@@ -69,7 +69,9 @@ def show(invocation: Invocation, number: int) -> None:
 @request.command()
 @click.argument("number", metavar="ID", type=int)
 @click.option("--comment", help="Why; kept with the request.")
-@click.option("--validity", type=DURATION, help="Another validity than the template's: 90d.")
+@click.option(
+    "--validity", type=DURATION, help="Another validity, where every template allows it: 90d."
+)
 @command_options
 def approve(
     invocation: Invocation, number: int, comment: str | None, validity: timedelta | None
