@@ -36,7 +36,8 @@ class Pairs(Protocol):
         the first by a credential may ask for the pair; all else has to fit both templates.
         Everything is checked before anything is signed, and a one-time proof is spent once.
         The same requests of the same requester get the same pair, also without a
-        ``transaction``: where the second certificate failed, asking again brings it.
+        ``transaction``: where the second certificate failed, asking again brings it, after a
+        person's yes where a template has come to ask for one.
 
         Raises:
             RequestRejected: a rule refused one of them, or the template has no pairs.

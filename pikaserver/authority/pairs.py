@@ -7,7 +7,8 @@
     second certificate          bound to the first by its fingerprint
 
 Whoever asks again goes on where it stopped.  The second one's transaction is named after the
-first certificate, so it is issued once, however many ask.
+first certificate, so it is issued once, however many ask.  Where nobody approved the first, and
+a template asks for a person by now, the second waits for one.
 """
 
 from collections.abc import Sequence
@@ -36,6 +37,8 @@ from pikaserver.authority.related import PairDirectory
 from pikaserver.authority.requests import wish_hash
 from pikaserver.storage import pairs as storage
 from pikaserver.storage.pairs import StoredPair
+
+_NOTHING = Belongings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +78,10 @@ class PairEnrollment:
         outcome = self._outcome_of_stored(facts.stored, trace)
         if outcome is not None:
             return outcome
+        if wish.needs_approval:
+            return self._store(wish, first, trace)
         if first is not None:
             return self._with_second(wish, first, trace)
-        if wish.needs_approval:
-            return self._store(wish, trace)
         belongings = Belongings(
             proof=request.requester.proof,
             note=lambda connection, number: storage.begin(connection, number, wish.stored),
@@ -97,10 +100,16 @@ class PairEnrollment:
             return DryRun(None, trace.decisions, str(error))
         return DryRun(wish.drafts[0], trace.decisions, None)
 
-    def _store(self, wish: PairWish, trace: DecisionTrace) -> Pending:
-        asked, version = wish.first.request, wish.first.version
-        device = wish.drafts[0].new.device
-        number = self.judging.waiting.store(asked, version, device, trace, wish.stored)
+    def _store(self, wish: PairWish, first: Issued | None, trace: DecisionTrace) -> Pending:
+        """Let a person decide: on both, or on the second one where nobody did on the first."""
+        asked, second = wish.first.request, wish.stored
+        if first is not None:
+            self.holders.check(first.record)
+            # The proof was spent for the first certificate.
+            asked = replace(asked, requester=replace(asked.requester, proof=None))
+            second = replace(second, first_id=first.record.id)
+        version, device = wish.first.version, wish.drafts[0].new.device
+        number = self.judging.waiting.store(asked, version, device, trace, second)
         return Pending(number, RETRY_AFTER, trace.decisions)
 
     def issue_approved(self, request_id: int) -> IssuedPair:
@@ -120,7 +129,7 @@ class PairEnrollment:
         first = self.granting.known(request)
         wish = self.wishes.approved(stored, request, first, trace)
         if first is not None:
-            return self._with_second(wish, first, trace)
+            return self._with_second(wish, first, trace, self._unused(stored.id, first))
         # The proof was spent when the request was stored; what is used up now is the approval.
         belongings = Belongings(
             proof=self.judging.waiting.approval(stored.id),
@@ -128,13 +137,29 @@ class PairEnrollment:
         )
         return self._issue(wish, trace, belongings)
 
+    def _unused(self, request_id: int, first: Issued) -> Belongings:
+        """Return the approval, unless the first certificate used it up."""
+        waiting = self.judging.waiting
+        if waiting.get(request_id).certificate_id is not None:
+            return _NOTHING
+        return Belongings(
+            proof=waiting.approval(request_id),
+            note=lambda connection, _: waiting.attach(connection, request_id, first.record.id),
+        )
+
     def _issue(self, wish: PairWish, trace: DecisionTrace, belongings: Belongings) -> IssuedPair:
         for draft in wish.drafts:
             self.granting.check(draft)
         first = self.granting.grant(wish.drafts[0], trace, belongings)
         return self._with_second(wish, first, trace)
 
-    def _with_second(self, wish: PairWish, first: Issued, trace: DecisionTrace) -> IssuedPair:
+    def _with_second(
+        self,
+        wish: PairWish,
+        first: Issued,
+        trace: DecisionTrace,
+        belongings: Belongings = _NOTHING,
+    ) -> IssuedPair:
         """Issue the second certificate, if it is not there; the old one is of no more use."""
         self._kept(first.record, wish.hash)
         second = _named_second(wish.second.request, wish.second.request.csr, first)
@@ -145,7 +170,7 @@ class PairEnrollment:
         draft = self.wishes.bound_draft(wish, first, trace)
         old = superseded(wish.first.request, wish.first.version.template)
         try:
-            other = self.granting.grant(draft, trace, Belongings(superseded=old))
+            other = self.granting.grant(draft, trace, replace(belongings, superseded=old))
         except Conflict:
             # Where another one follows the old certificate, nobody will ever get this pair.  Of
             # this pair both would be there at once: the old one revoked, and the second.

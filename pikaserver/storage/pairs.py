@@ -4,19 +4,23 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from pikaserver.api.errors import Conflict
+from pikaserver.api.errors import Conflict, Unavailable
 from pikaserver.storage.pair_table import pair
 from pikaserver.storage.tables import template
 
 
 @dataclass(frozen=True, slots=True)
 class SecondWish:
-    """The second half of a request; ``csr`` is DER, ``wish_hash`` SHA-256 of both CSRs in hex."""
+    """The second half of a request; ``csr`` is DER, ``wish_hash`` SHA-256 of both CSRs in hex.
+
+    ``first_id`` is the first certificate, where it was there before.
+    """
 
     wish_hash: str
     csr: bytes
     template_id: int
     template_version: int
+    first_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,18 @@ _BEGIN = (
 
 
 def wait(connection: Connection, request_id: int, wish: SecondWish) -> None:
-    """Store the second half of a request that waits for a person."""
-    connection.execute(insert(pair), asdict(wish) | {"request_id": request_id})
+    """Store the second half of a request that waits for a person.
+
+    Raises:
+        Unavailable: its first certificate is there, and another request waits for the second.
+    """
+    values = asdict(wish) | {"request_id": request_id}
+    if wish.first_id is None:
+        connection.execute(insert(pair), values)
+        return
+    half = update(pair).where(pair.c.first_id == wish.first_id, pair.c.request_id.is_(None))
+    if connection.execute(half.values(values)).rowcount != 1:
+        raise Unavailable("the second certificate of this pair waits for a person: ask again")
 
 
 def begin(connection: Connection, first_id: int, wish: SecondWish) -> None:
