@@ -141,7 +141,7 @@ class Signing:
         open_ones = [one for one in decided if not one.mark.index]
         try:
             marks = self._journal.append_all("sign", [one.fields for one in open_ones])
-        except JournalFault as fault:
+        except Exception as fault:  # noqa: BLE001 - as above: places must not be lost with it
             for one in open_ones:
                 self._windows.leave(one.case.key.name, one.begun)
             settled.extend(_failed(one.case.request, fault) for one in open_ones)

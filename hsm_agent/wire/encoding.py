@@ -69,7 +69,9 @@ def _ordered(value: Value) -> Value:
     if isinstance(value, str | bytes | int):
         return value
     if isinstance(value, dict | Mapping):
-        return {key: _ordered(value[key]) for key in _known_order(tuple(value))}
+        keys = tuple(value)
+        order = _known_order if len(keys) <= _MOST_KEYS else in_order
+        return {key: _ordered(value[key]) for key in order(keys)}
     return [_ordered(item) for item in value]
 
 

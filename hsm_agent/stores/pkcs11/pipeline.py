@@ -43,7 +43,7 @@ class Pipeline:
         self._ready = False
         self._restarts = Restarts()
         self._since = 0.0
-        self._hung = False
+        self._hung: Waiting | None = None
         self._closed = False
         self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pkcs11-worker", daemon=True)
@@ -205,10 +205,10 @@ class Pipeline:
     def _kill_if_hung(self) -> None:
         with self._lock:
             oldest = next(iter(self._waiting.values()), None)
-            if oldest is None or self._worker is None or self._hung:
+            if oldest is None or self._worker is None or self._hung is not None:
                 return
             if time.monotonic() >= self._deadline(oldest):
-                self._hung = True
+                self._hung = self._waiting.get(self._worker.begun.number(), oldest)
                 self._worker.kill()
 
     def _run(self) -> None:
@@ -235,7 +235,7 @@ class Pipeline:
         worker = self._start(self._started)
         with self._order:
             with self._lock:
-                self._worker, self._hung, self._ready = worker, False, False
+                self._worker, self._hung, self._ready = worker, None, False
                 self._since = time.monotonic()
                 self._restarts.started(self._since)
                 waiting = list(self._waiting.values())
@@ -284,14 +284,14 @@ class Pipeline:
 
     def _guilty(self, how: str, begun: int) -> list[Waiting]:
         """Take out the request that the worker died of, unless it may be tried once more."""
-        # It may have died before it noted the next one: then that is the oldest.
+        # It may have died before it noted the next one: then that is the oldest, not yet begun.
         asked = begun if begun in self._waiting else next(iter(self._waiting), 0)
         guilty = self._waiting.get(asked)
         if guilty is None:
             return []
-        if self._hung:
+        if guilty is self._hung:
             guilty.fault = f"the PKCS#11 module did not answer within {guilty.limit:g} seconds"
-        elif guilty.once or guilty.tried:
+        elif guilty.tried or (guilty.once and asked == begun):
             guilty.fault = f"the worker of the PKCS#11 module {how} with this request"
         else:
             guilty.tried = True

@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -156,12 +157,14 @@ def die_with_parent(parent: int) -> None:
 def serve(pipe: Pipe, worker: Worker, begun: Begun) -> None:
     """Answer request after request until nobody asks any more.
 
-    One thread for all: a second one that reads ahead costs more than it saves (measured).
+    One thread for all: a second one that reads ahead costs more than it saves (measured).  The
+    one that watches sleeps as good as always.
 
     Raises:
         OSError: nobody is there to be answered.
     """
     lot = Lot(pipe.send)
+    threading.Thread(target=lot.watch, name="lots", daemon=True).start()
     while (request := pipe.receive()) is not None:
         lot.begin(request)
         begun.note(number(request, "n"))

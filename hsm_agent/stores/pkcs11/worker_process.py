@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import hsm_agent
@@ -25,19 +26,17 @@ class WorkerProcess:
     """
 
     def __init__(self, settings: Mapping[str, Value], environment: Mapping[str, str]) -> None:
-        ours, theirs = socket.socketpair()
+        with ExitStack() as started, ExitStack() as failed:
+            ours, theirs = socket.socketpair()
+            started.enter_context(theirs)
+            failed.enter_context(ours)
+            shared = Begun.new()
+            started.callback(os.close, shared)
+            self.begun = Begun(shared)
+            failed.callback(self.begun.close)
+            self._process = _started([theirs.fileno(), shared], environment)
+            failed.pop_all()
         self.pipe = Pipe(ours)
-        shared = Begun.new()
-        self.begun = Begun(shared)
-        try:
-            with theirs:
-                self._process = _started([theirs.fileno(), shared], environment)
-        except OSError:
-            self.pipe.close()
-            self.begun.close()
-            raise
-        finally:
-            os.close(shared)
         self.send(framed(settings), self.kill)
 
     @property
