@@ -102,8 +102,11 @@ def answer_all(worker, outcomes):
     return [outcome.get(timeout=SECONDS) for outcome in outcomes]
 
 
-def test_an_answer_in_the_last_moment_leaves_nobody_to_blame(asking, workers):
+def test_an_answer_in_the_last_moment_leaves_nobody_to_blame(asking, workers, monkeypatch):
     """It came as the worker was killed for it: those behind it were never begun."""
+    now = [0.0]
+    monkeypatch.setattr("hsm_agent.stores.pkcs11.pipeline.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("hsm_agent.stores.pkcs11.pipeline._START_SECONDS", 0.0)
     first = asking(0.2)
     worker = workers.get(timeout=SECONDS)
     worker.asked.send(framed(READY))
@@ -112,6 +115,7 @@ def test_an_answer_in_the_last_moment_leaves_nobody_to_blame(asking, workers):
     others = [asking(), asking(once=True)]
     behind = [worker.asked.receive() for _ in others]
     worker.before_end = lambda: worker.answer(begun)
+    now[0] += 1.0
 
     assert worker.killed.wait(SECONDS)
 

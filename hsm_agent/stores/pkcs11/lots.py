@@ -37,7 +37,7 @@ class Lot:
             full = len(self._answers) >= MOST
         if self._late() or not more or full or not _is_quick(request):
             self.give()
-        else:
+        elif not self._kept.is_set():
             self._kept.set()
 
     def give(self) -> None:
