@@ -152,6 +152,24 @@ def test_what_may_be_tried_once_only_and_was_begun_is_not_sent_again(asking, wor
     answer_all(workers.get(timeout=SECONDS), [other])
 
 
+def test_a_worker_that_signs_between_its_deaths_is_started_at_once(asking, workers):
+    """Its answers were lost with it; that it had some tells that the module still works."""
+    outcomes = [asking() for _ in range(3)]
+    for left in (3, 3, 2, 2):
+        worker = workers.get(timeout=SECONDS)
+        worker.asked.send(framed(READY))
+        newest = [worker.asked.receive() for _ in range(left)][-1]
+        worker.begun.note(newest["n"])
+        worker.kill()
+
+    worker = workers.get(timeout=SECONDS)
+    worker.answer(worker.asked.receive())
+
+    found = [outcome.get(timeout=SECONDS) for outcome in outcomes]
+    assert 1 == sum("signature" in one for one in found)
+    assert 2 == sum("of SIGKILL with this request" in one for one in found)
+
+
 @pytest.mark.parametrize(
     "place", ["begun.mmap.mmap", "begun.os.memfd_create", "worker_process._started"]
 )

@@ -264,11 +264,11 @@ class Pipeline:
                 waiting.done.put(waiting)
 
     def _after_death(self, how: str, begun: int | None) -> None:
-        """Decide who is sent again, and how long to wait with that.
-
-        ``begun`` is the request that a worker had begun last, ``None`` where there was no worker.
-        """
+        """Decide who is sent again, and how long to wait; ``begun`` was a worker's last request."""
         with self._lock:
+            if begun in self._waiting and begun != next(iter(self._waiting)):
+                # It has signed those before, and died with their signatures in hand.
+                self._restarts.works()
             failed = [] if begun is None else self._guilty(how, begun)
             pause = self._restarts.died()
             if pause:
