@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from hsm_agent.stores.pkcs11.pipe import text
 from hsm_agent.wire.encoding import Value
@@ -48,18 +49,16 @@ class Lot:
                 self._answers.clear()
 
     def watch(self) -> None:
-        """Give what is late while the token is busy, or hangs; this never returns.
-
-        Raises:
-            OSError: nobody is there to be answered.
-        """
-        while self._kept.wait():
-            time.sleep(LONGEST_SECONDS)
-            self._kept.clear()
-            if self._late():
-                self.give()
-            elif self._answers:
-                self._kept.set()
+        """Give what is late while the token is busy, or hangs, until nobody is there any more."""
+        # Whoever adds will find the same.
+        with suppress(OSError):
+            while self._kept.wait():
+                time.sleep(LONGEST_SECONDS)
+                self._kept.clear()
+                if self._late():
+                    self.give()
+                elif self._answers:
+                    self._kept.set()
 
     def _late(self) -> bool:
         return time.monotonic() - self._since >= LONGEST_SECONDS
