@@ -123,6 +123,21 @@ def test_the_number_of_what_is_begun_is_seen_by_others():
     theirs.close()
 
 
+def test_a_module_cannot_cut_the_number_away():
+    """Whoever read it then would be killed, and that is the agent itself."""
+    descriptor = Begun.new()
+    number = Begun(descriptor)
+    number.note(7)
+
+    for size in (0, 1, 1 << 20):
+        with pytest.raises(PermissionError):
+            os.truncate(descriptor, size)
+
+    assert 7 == number.number()
+    number.close()
+    os.close(descriptor)
+
+
 def test_what_crashes_the_module_within_a_lot_harms_no_other(store, misdeeds):
     """Those before it were signed and their answers lost; they and those behind it are signed."""
     misdeeds.crash_with(DATA[POISON])

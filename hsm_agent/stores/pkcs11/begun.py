@@ -1,10 +1,12 @@
 """Which request the worker has begun: a number that both processes see, also when one has died."""
 
+import fcntl
 import mmap
 import os
 import struct
 
 _NUMBER = struct.Struct("=Q")
+_ONE_SIZE = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class Begun:
@@ -16,9 +18,17 @@ class Begun:
 
     @staticmethod
     def new() -> int:
-        """Return the descriptor of a number that is 0, and that nobody else sees yet."""
-        descriptor = os.memfd_create("begun")
-        os.truncate(descriptor, _NUMBER.size)
+        """Return the descriptor of a number that is 0, and that nobody else sees yet.
+
+        Its size is sealed: a module that made it smaller would end whoever reads it next.
+        """
+        descriptor = os.memfd_create("begun", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.truncate(descriptor, _NUMBER.size)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _ONE_SIZE)
+        except OSError:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def note(self, number: int) -> None:
