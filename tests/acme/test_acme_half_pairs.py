@@ -5,10 +5,9 @@ from datetime import timedelta
 import pytest
 
 from pikaserver.api.certificates import CertificateQuery
-from pikaserver.api.errors import KeyUnavailable
 from pikaserver.asn1.related_certificates import related_hash
-from pikaserver.authority import issuance
 from pikaserver.authority.templates.starters import starter
+from pikaserver.testing.key_away import key_away
 from tests.acme.desk import csr_of
 from tests.acme.test_acme_pairs import client_of, downloaded, finalize, octets, save, second_of
 
@@ -16,21 +15,13 @@ NAME = "half.example.com"
 
 
 @pytest.fixture
-def half(make, server, monkeypatch):
+def half(make, server):
     """Finalize an order whose second certificate fails; return its client and the order."""
     save(server, "pq", 'mode = "allowed"')
     save(server, "classical", 'pair = "pq"')
-    client, sign, calls = client_of(make, "classical"), issuance.sign_tbs, []
-
-    def away(*given):
-        calls.append(given)
-        if len(calls) == 2:
-            raise KeyUnavailable("the token is being carried over")
-        return sign(*given)
-
+    client = client_of(make, "classical")
     order = client.order(NAME)
-    with monkeypatch.context() as patched:
-        patched.setattr("pikaserver.authority.issuance.sign_tbs", away)
+    with key_away(at=2):
         finalize(client, order, csr_of(NAME), second_of(NAME))
     return client, order
 

@@ -9,12 +9,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pikaserver.api.certificates import CertificateQuery
-from pikaserver.api.errors import KeyUnavailable
 from pikaserver.asn1.csr import assemble_csr, request_info
 from pikaserver.asn1.related_certificates import related_attribute, related_hash
-from pikaserver.authority import issuance
 from pikaserver.authority.templates.starters import starter
 from pikaserver.testing.damage import altered
+from pikaserver.testing.key_away import key_away
 from tests.acme.desk import b64, csr_of, problem
 from tests.acme.test_acme_chains import links_of
 
@@ -187,20 +186,11 @@ def test_a_pair_that_waits_for_a_person_is_processing(make, server):
     assert related_hash(second[0]).fits(octets(first[0]))
 
 
-def test_a_key_that_goes_away_between_both_holds_the_order_up(pairing, server, monkeypatch):
+def test_a_key_that_goes_away_between_both_holds_the_order_up(pairing, server):
     """The first is there, the second follows; nothing is issued twice."""
-    sign, calls = issuance.sign_tbs, []
-
-    def away(*given):
-        calls.append(given)
-        if len(calls) == 2:
-            raise KeyUnavailable("the token is being carried over")
-        return sign(*given)
-
     name = "between.example.com"
     order = pairing.order(name)
-    with monkeypatch.context() as patched:
-        patched.setattr("pikaserver.authority.issuance.sign_tbs", away)
+    with key_away(at=2):
         held = finalize(pairing, order, csr_of(name), second_of(name))
     server.clock.advance(timedelta(minutes=1))
     pairing.office.finalizing.resume_all()

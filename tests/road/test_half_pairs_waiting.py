@@ -10,9 +10,9 @@ from pikaserver.api.errors import Conflict, KeyUnavailable, RequestRejected, Una
 from pikaserver.api.issuance import Pending, Requester, RequestState
 from pikaserver.asn1.certificate import read_certificate
 from pikaserver.asn1.related_certificates import related_hash
-from pikaserver.authority import issuance
 from pikaserver.authority.pair_wishes import PairWishes
 from pikaserver.authority.requests import key_hash
+from pikaserver.testing.key_away import key_away
 from tests.road.pair_ground import asked, document, first_csr, prepare, second_csr, signings
 
 NAMES = (f"half-{number}" for number in itertools.count())
@@ -32,32 +32,17 @@ def wish():
 
 
 @pytest.fixture
-def half(server, monkeypatch):
+def half(server):
     """Issue the first certificate alone; return it."""
 
     def issue(ask, request):
-        fail_at(2, ask, monkeypatch)
+        with key_away(at=2), pytest.raises(KeyUnavailable):
+            ask()
         query = CertificateQuery(key_hash=key_hash(request.csr.public_key))
         (record,) = server.certificates.find(query)
         return record
 
     return issue
-
-
-def fail_at(number, ask, monkeypatch):
-    """Ask while the key goes away before its signature of this number."""
-    sign, calls = issuance.sign_tbs, []
-
-    def away(*given):
-        calls.append(given)
-        if len(calls) == number:
-            raise KeyUnavailable("the token is being carried over")
-        return sign(*given)
-
-    with monkeypatch.context() as patched:
-        patched.setattr("pikaserver.authority.issuance.sign_tbs", away)
-        with pytest.raises(KeyUnavailable):
-            ask()
 
 
 def want_a_person(server, template):
@@ -150,14 +135,15 @@ def test_a_code_that_is_spent_is_not_asked_for_again(server, wish, half):
     assert record.id == server.pairs.enroll(request, wish[1]).first.record.id
 
 
-def test_a_yes_that_could_not_be_used_is_good_for_another_attempt(server, wish, half, monkeypatch):
+def test_a_yes_that_could_not_be_used_is_good_for_another_attempt(server, wish, half):
     """The key goes away once more: the approval comes back."""
     half(lambda: server.pairs.enroll(*wish), wish[0])
     want_a_person(server, "paired")
     number = server.pairs.enroll(*wish).request_id
     server.requests.decide(number, "officer", approve=True)
 
-    fail_at(1, lambda: server.issue_approved(number), monkeypatch)
+    with key_away(at=1), pytest.raises(KeyUnavailable):
+        server.issue_approved(number)
 
     assert RequestState.APPROVED is server.requests.get(number).state
     assert 2 == len(server.issue_approved(number))

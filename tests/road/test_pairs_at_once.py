@@ -24,8 +24,8 @@ from pikaserver.api.issuance import Requester, Severity
 from pikaserver.api.pairs import IssuedPair
 from pikaserver.asn1.csr import read_csr
 from pikaserver.asn1.related_certificates import related_attribute, related_hash
-from pikaserver.authority import issuance
 from pikaserver.testing.damage import altered
+from pikaserver.testing.key_away import key_away
 from tests.road.pair_ground import (
     asked,
     document,
@@ -215,21 +215,11 @@ def test_what_was_revoked_is_asked_for_anew(server, clock):
     assert anew.second.record.id == server.pairs.enroll(request, second).second.record.id
 
 
-def test_a_second_that_failed_follows_by_the_template_of_its_time(server, monkeypatch):
+def test_a_second_that_failed_follows_by_the_template_of_its_time(server):
     """Though the first template names another one by now; its code is spent already."""
-    sign, calls = issuance.sign_tbs, []
-
-    def away(*given):
-        calls.append(given)
-        if len(calls) == 2:
-            raise KeyUnavailable("the token is being carried over")
-        return sign(*given)
-
     request, second = asked(first_csr(), requester=code_for(server)), second_csr()
-    with monkeypatch.context() as patched:
-        patched.setattr("pikaserver.authority.issuance.sign_tbs", away)
-        with pytest.raises(KeyUnavailable):
-            server.pairs.enroll(request, second)
+    with key_away(at=2), pytest.raises(KeyUnavailable):
+        server.pairs.enroll(request, second)
     server.templates.save("later", document(), "test")
     server.templates.save("paired", document('pair = "later"', mode="refused"), "test")
 

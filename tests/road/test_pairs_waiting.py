@@ -9,7 +9,7 @@ from pikaserver.api.certificates import CertificateQuery, Revocation, Revocation
 from pikaserver.api.errors import Conflict, KeyUnavailable, NotAuthenticated, RequestRejected
 from pikaserver.api.issuance import Pending, Requester, RequestState
 from pikaserver.asn1.certificate import with_dummy_signature
-from pikaserver.authority import issuance
+from pikaserver.testing.key_away import key_away
 from tests.road.pair_ground import asked, document, first_csr, prepare, second_csr, signings
 
 
@@ -88,23 +88,13 @@ def test_a_code_is_spent_when_the_pair_is_stored(server):
     assert 2 == len(server.issue_approved(number))
 
 
-def test_a_second_that_failed_after_the_yes_follows(server, monkeypatch):
+def test_a_second_that_failed_after_the_yes_follows(server):
     """By asking, or by the operator's command; its first certificate stays the same."""
     request, second = asked(first_csr(), "patient"), second_csr()
     number = server.pairs.enroll(request, second).request_id
     server.requests.decide(number, "officer", approve=True)
-    sign, calls = issuance.sign_tbs, []
-
-    def away(*given):
-        calls.append(given)
-        if len(calls) == 2:
-            raise KeyUnavailable("the token is being carried over")
-        return sign(*given)
-
-    with monkeypatch.context() as patched:
-        patched.setattr("pikaserver.authority.issuance.sign_tbs", away)
-        with pytest.raises(KeyUnavailable):
-            server.issue_approved(number)
+    with key_away(at=2), pytest.raises(KeyUnavailable):
+        server.issue_approved(number)
     first = server.requests.get(number).certificate_id
 
     done = server.issue_approved(number)
@@ -113,21 +103,11 @@ def test_a_second_that_failed_after_the_yes_follows(server, monkeypatch):
     assert server.pairs.enroll(request, second).second.record.id == done[1].record.id
 
 
-def test_nothing_is_bound_to_a_first_that_was_revoked_meanwhile(server, monkeypatch, clock):
+def test_nothing_is_bound_to_a_first_that_was_revoked_meanwhile(server, clock):
     """The second failed, the operator revoked the first: the wish is a new one."""
     request, second = asked(first_csr()), second_csr()
-    sign, calls = issuance.sign_tbs, []
-
-    def away(*given):
-        calls.append(given)
-        if len(calls) == 2:
-            raise KeyUnavailable("the token is being carried over")
-        return sign(*given)
-
-    with monkeypatch.context() as patched:
-        patched.setattr("pikaserver.authority.issuance.sign_tbs", away)
-        with pytest.raises(KeyUnavailable):
-            server.pairs.enroll(replace(request, transaction="t-1"), second)
+    with key_away(at=2) as calls, pytest.raises(KeyUnavailable):
+        server.pairs.enroll(replace(request, transaction="t-1"), second)
     (issued,) = _valid(server, calls)
     server.revoke(issued, Revocation(clock(), RevocationReason.SUPERSEDED), "test")
 
