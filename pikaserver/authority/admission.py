@@ -154,7 +154,9 @@ def lifetime(asked: timedelta | None, template: Template, trace: DecisionTrace) 
     if not rules.overridable:
         why = f"template {template.name!r} fixes the validity: {write_duration(rules.period)}"
         trace.refuse("validity", str(asked), why)
-    if asked <= timedelta(0) or asked > rules.maximum:
+    if asked <= timedelta(0):
+        trace.refuse("validity", str(asked), "a certificate has to be valid for some time")
+    if asked > rules.maximum:
         most = write_duration(rules.maximum)
         why = f"template {template.name!r} allows a validity of at most {most}"
         trace.refuse("validity", str(asked), why)

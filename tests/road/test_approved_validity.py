@@ -71,6 +71,17 @@ def test_more_than_a_template_allows_is_refused_with_what_it_allows(server, pair
     assert RequestState.PENDING is server.requests.get(number).state
 
 
+@pytest.mark.parametrize("validity", [timedelta(0), timedelta(days=-1)])
+def test_a_validity_of_nothing_is_refused_as_that(server, validity):
+    """The template's longest one would be no help to whoever asks for none."""
+    number = stored(server, "free", pair=False)
+
+    with pytest.raises(RequestRejected, match="has to be valid for some time"):
+        server.requests.decide(number, "officer", approve=True, validity=validity)
+
+    assert RequestState.PENDING is server.requests.get(number).state
+
+
 def test_the_versions_that_would_be_signed_are_asked(server):
     """A newer version, which fixes its validity, says nothing of a request that is older."""
     number = stored(server, "free", pair=True)
