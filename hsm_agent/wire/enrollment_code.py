@@ -89,13 +89,17 @@ def _columns(
 
 
 def _of_version(code: EnrollmentCode, text: str) -> EnrollmentCode:
-    """Return a code that is written in the version that it needs, and in no newer one.
+    """Return a code that is written in the version that it needs, no newer one, and in one way.
 
     Raises:
         WireError: it is not.
     """
-    if code.text()[: len(PREFIX)] != text[: len(PREFIX)]:
+    written = code.text()
+    if written[: len(PREFIX)] != text[: len(PREFIX)]:
         raise WireError("the enrolment code is of another version than it says")
+    # The last character may have bits that stand for nothing, which base64 passes over.
+    if written != text.strip():
+        raise WireError("the enrolment code was cut or altered: copy it again as a whole")
     return code
 
 
